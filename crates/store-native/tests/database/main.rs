@@ -1,0 +1,16 @@
+//! Tests of the schema, its functions and the store, each on a database of its own.
+
+mod catalogue;
+mod checks;
+mod crashes;
+mod crowd;
+mod events;
+mod horizon;
+mod interleavings;
+mod migrations;
+mod model;
+mod pairs;
+mod store;
+mod store_locks;
+mod support;
+mod tap;
