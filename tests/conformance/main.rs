@@ -1,0 +1,3 @@
+//! Other people's test suites for the standards spoken.
+
+mod openapi;
