@@ -1,6 +1,7 @@
 //! What locks are meant to do: names in a tree, modes, a queue, hand-over, deadlocks. Times as in the machine.
 
 use super::machine::SECOND;
+use super::run_locks::{Blocker, OfRun};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,8 @@ pub struct Grant {
     pub token: i64,
     pub exclusive: bool,
     pub holder: &'static str,
+    /// The run that has it.
+    pub run: Option<usize>,
     pub depth: i64,
     pub expires: i64,
 }
@@ -35,6 +38,7 @@ pub struct Waiter {
     pub deadline: i64,
     pub wake: i64,
     pub state: State,
+    pub of_run: Option<OfRun>,
 }
 
 /// Terms of an acquire.
@@ -57,9 +61,11 @@ pub struct Locks {
     /// Whether something happened that is told as an event.
     pub emitted: bool,
     pub audited: i64,
+    /// What runs are told: which, of what, and the number of the command.
+    pub told: Vec<(usize, &'static str, i64)>,
 }
 
-fn root(resource: &str) -> &str {
+pub(super) fn root(resource: &str) -> &str {
     resource.split('/').next().unwrap_or(resource)
 }
 
@@ -69,29 +75,34 @@ fn conflicts(one: Want, other: Want) -> bool {
 }
 
 impl Waiter {
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.state == State::Waiting
     }
 
-    fn roots(&self) -> BTreeSet<&'static str> {
+    pub(super) fn roots(&self) -> BTreeSet<&'static str> {
         self.wants.iter().map(|want| root(want.0)).collect()
     }
 }
 
 impl Locks {
     /// Who stands in the way: the ticket of one that waits, or the holder of a grant.
-    fn blockers(
+    pub(super) fn blockers(
         &self,
         want: Want,
         holder: &str,
         priority: i64,
         ticket: Option<i64>,
-    ) -> Vec<(Option<i64>, &'static str)> {
+    ) -> Vec<Blocker> {
         let mut found: Vec<_> = self
             .grants
             .iter()
             .filter(|g| g.holder != holder && conflicts(want, (g.resource, g.exclusive)))
-            .map(|g| (None, g.holder))
+            .map(|g| Blocker {
+                ticket: None,
+                holder: g.holder,
+                run: g.run,
+                resource: g.resource,
+            })
             .collect();
         let tree = root(want.0);
         let queue = || {
@@ -113,7 +124,12 @@ impl Locks {
             found.extend(
                 queue()
                     .filter(|(w, other)| conflicts(want, *other) && ahead(w))
-                    .map(|(w, _)| (Some(w.ticket), w.holder)),
+                    .map(|(w, other)| Blocker {
+                        ticket: Some(w.ticket),
+                        holder: w.holder,
+                        run: w.of_run.as_ref().map(|of| of.run),
+                        resource: other.0,
+                    }),
             );
         }
         found
@@ -137,7 +153,7 @@ impl Locks {
         self.ended += over as i64;
     }
 
-    fn give(&mut self, want: Want, holder: &'static str, expires: i64) -> i64 {
+    pub(super) fn give(&mut self, want: Want, holder: &'static str, run: Option<usize>, expires: i64) -> i64 {
         let before = self.grants.len();
         let now = self.now;
         self.emitted |= self
@@ -154,13 +170,14 @@ impl Locks {
             token,
             exclusive: want.1,
             holder,
+            run,
             depth: 1,
             expires,
         });
         token
     }
 
-    fn settle(&mut self, roots: &BTreeSet<&'static str>) {
+    pub(super) fn settle(&mut self, roots: &BTreeSet<&'static str>) {
         self.expire(roots);
         let mut queue: Vec<(i64, i64)> = self
             .waiters
@@ -182,14 +199,20 @@ impl Locks {
                 && !self.is_blocked(&waiter);
             if free {
                 self.waiters[place].state = State::Granted(Vec::new(), self.now);
-                let until = self.now + waiter.ttl.min(5) * SECOND;
+                let term = waiter.of_run.as_ref().map_or(waiter.ttl.min(5), |_| waiter.ttl);
+                let until = self.now + term * SECOND;
+                let run = waiter.of_run.as_ref().map(|of| of.run);
                 let tokens = waiter
                     .wants
                     .iter()
-                    .map(|want| self.give(*want, waiter.holder, until))
+                    .map(|want| self.give(*want, waiter.holder, run, until))
                     .collect();
                 self.waiters[place].state = State::Granted(tokens, self.now);
                 self.waiters[place].wake = until;
+                if let Some(of) = &waiter.of_run {
+                    self.told.push((of.run, "granted", of.seq));
+                    self.waiters.remove(place);
+                }
             }
             closed.extend(waiter.wants.iter().filter(|want| want.1).map(|want| want.0));
         }
@@ -197,6 +220,12 @@ impl Locks {
 
     fn place(&self, ticket: i64) -> Option<usize> {
         self.waiters.iter().position(|w| w.ticket == ticket)
+    }
+
+    /// Of one that polls: nobody else looks at a run's.
+    fn place_of_client(&self, ticket: i64) -> Option<usize> {
+        self.place(ticket)
+            .filter(|&place| self.waiters[place].of_run.is_none())
     }
 
     /// The tickets of a shortest cycle through `ticket`.
@@ -207,14 +236,12 @@ impl Locks {
             let waiter = &self.waiters[self.place(seen[at].0)?];
             let mut edges: Vec<(Option<i64>, i64)> = Vec::new();
             for want in &waiter.wants {
-                for (by, holder) in self.blockers(*want, waiter.holder, waiter.priority, Some(waiter.ticket))
-                {
-                    edges.extend(
-                        self.waiters
-                            .iter()
-                            .filter(|n| n.waits() && by.map_or(n.holder == holder, |by| n.ticket == by))
-                            .map(|n| (by, n.ticket)),
-                    );
+                for by in self.blockers(*want, waiter.holder, waiter.priority, Some(waiter.ticket)) {
+                    let next = self
+                        .waiters
+                        .iter()
+                        .filter(|n| n.waits() && by.may_wait_as(n, waiter));
+                    edges.extend(next.map(|n| (by.ticket, n.ticket)));
                 }
             }
             edges.sort_unstable();
@@ -236,7 +263,13 @@ impl Locks {
         None
     }
 
-    fn wait(&mut self, wants: &[Want], terms: Terms, ticket: i64) -> &'static str {
+    pub(super) fn wait(
+        &mut self,
+        wants: &[Want],
+        terms: Terms,
+        ticket: i64,
+        of_run: Option<OfRun>,
+    ) -> &'static str {
         let now = self.now;
         let waiter = Waiter {
             ticket,
@@ -246,13 +279,17 @@ impl Locks {
             wants: wants.to_vec(),
             requested: now,
             deadline: now + terms.wait_s * SECOND,
-            wake: now + terms.wait_s.min(5) * SECOND,
+            wake: now + of_run.as_ref().map_or(terms.wait_s.min(5), |_| terms.wait_s) * SECOND,
             state: State::Waiting,
+            of_run,
         };
+        let run = waiter.of_run.as_ref().map(|of| of.run);
         let roots = waiter.roots();
-        let matters = self.grants.iter().any(|g| g.holder == terms.holder)
+        let is_ours =
+            |holder: &str, of: Option<usize>| holder == terms.holder || (run.is_some() && of == run);
+        let matters = self.grants.iter().any(|g| is_ours(g.holder, g.run))
             || self.waiters.iter().any(|w| {
-                w.holder == terms.holder
+                is_ours(w.holder, w.of_run.as_ref().map(|of| of.run))
                     || w.waits()
                         && w.priority < terms.priority
                         && w.wants.iter().any(|want| roots.contains(root(want.0)))
@@ -265,11 +302,17 @@ impl Locks {
                 .filter_map(|ticket| self.place(*ticket))
                 .min_by_key(|&place| {
                     let w = &self.waiters[place];
-                    (w.priority, -w.requested, -w.ticket)
+                    let born = w.of_run.as_ref().map_or(w.requested, |of| of.born);
+                    (w.priority, -born, -w.ticket)
                 })
                 .expect("a cycle has members");
             self.emitted = true;
             self.ended += self.waiters[victim].wants.len() as i64;
+            if let Some(of) = &self.waiters[victim].of_run {
+                self.told.push((of.run, "failed", of.seq));
+                // Nobody comes for it but the sweep.
+                self.waiters[victim].wake = now;
+            }
             if self.waiters[victim].ticket == ticket {
                 self.waiters.remove(victim);
                 return "deadlock";
@@ -312,10 +355,10 @@ impl Locks {
         });
         match (blocked, terms.wait_s) {
             (true, 0) => "held",
-            (true, _) => self.wait(wants, terms, ticket.unwrap_or(i64::MAX)),
+            (true, _) => self.wait(wants, terms, ticket.unwrap_or(i64::MAX), None),
             (false, _) => {
                 for want in wants {
-                    self.give(*want, terms.holder, now + terms.ttl_s * SECOND);
+                    self.give(*want, terms.holder, None, now + terms.ttl_s * SECOND);
                 }
                 "acquired"
             }
@@ -333,7 +376,7 @@ impl Locks {
     pub fn enter(&mut self, want: Want, holder: &str, token: i64, ttl_s: i64) -> &'static str {
         let until = self.now + ttl_s * SECOND;
         match self.grant(want.0, holder, token) {
-            Some(place) if self.grants[place].exclusive || !want.1 => {
+            Some(place) if self.grants[place].run.is_none() && (self.grants[place].exclusive || !want.1) => {
                 self.grants[place].depth += 1;
                 self.grants[place].expires = self.grants[place].expires.max(until);
                 "acquired"
@@ -409,7 +452,7 @@ impl Locks {
     /// Looks at a wait.
     pub fn status(&mut self, ticket: i64) -> &'static str {
         let now = self.now;
-        let Some(place) = self.place(ticket) else {
+        let Some(place) = self.place_of_client(ticket) else {
             return "timed_out";
         };
         let waiter = &mut self.waiters[place];
@@ -428,7 +471,7 @@ impl Locks {
     /// Ends a wait.
     pub fn cancel(&mut self, ticket: i64) -> &'static str {
         let now = self.now;
-        let Some(place) = self.place(ticket) else {
+        let Some(place) = self.place_of_client(ticket) else {
             return "timed_out";
         };
         let waiter = &mut self.waiters[place];
