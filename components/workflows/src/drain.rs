@@ -94,7 +94,7 @@ async fn advance(claim: Claim, trace: &Trace) {
         run_id,
         epoch,
         position,
-        &turn.state,
+        turn.state.as_ref(),
         &turn.commands,
         &turn.lifecycle,
     );

@@ -5,7 +5,7 @@ use guildhall_guest::{
     domain::{Code, Problem, id::RunId},
     http::StatusCode,
     random_32,
-    store::run::{self, CancelOutcome, SignalOutcome},
+    store::run::{self, CancelOutcome, NoteOutcome, SignalOutcome},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -86,14 +86,27 @@ pub(crate) async fn signal(mut ctx: Ctx) -> Handled {
         .or_insert_with(|| json!(format!("/principals/{}", path_segment(&by))));
     let event = Value::Object(event);
     if let Some(wrong) = cloud_event::misfit(&event) {
-        return Err(Problem::new(
-            Code::InvalidBody,
-            format!("The body is not a CloudEvent: {wrong}."),
-        )
-        .hint("For example: {\"type\": \"com.example.paid\", \"data\": {\"amount\": 3}}."));
+        return Err(no_event(&wrong));
     }
-    let outcome = run::signal(&ctx.db(), id, &event, &by).await?;
+    let signalled = run::signal(&ctx.db(), id, &event, &by).await?;
+    let outcome = match signalled.outcome {
+        SignalOutcome::Accepted => NoteOutcome::Accepted,
+        SignalOutcome::NotFound => NoteOutcome::NotFound,
+        SignalOutcome::Ended => NoteOutcome::Ended,
+        SignalOutcome::Invalid => {
+            let why = signalled.detail.unwrap_or_else(|| "it was refused".into());
+            return Err(no_event(&why));
+        }
+    };
     told(&ctx, id, outcome, "signal")
+}
+
+fn no_event(why: &str) -> Problem {
+    Problem::new(
+        Code::InvalidBody,
+        format!("The body is not a CloudEvent that can be taken: {why}."),
+    )
+    .hint("For example: {\"type\": \"com.example.paid\", \"data\": {\"amount\": 3}}.")
 }
 
 /// A name as a URI's path takes it.
@@ -109,17 +122,17 @@ fn path_segment(name: &str) -> String {
     })
 }
 
-fn told(ctx: &Ctx, id: RunId, outcome: SignalOutcome, what: &str) -> Handled {
+fn told(ctx: &Ctx, id: RunId, outcome: NoteOutcome, what: &str) -> Handled {
     match outcome {
-        SignalOutcome::Accepted => {
+        NoteOutcome::Accepted => {
             chain::poke("workflows", ctx.trace());
             Ok(Reply::json_status(
                 StatusCode::ACCEPTED,
                 &json!({"run_id": id, "accepted": what}),
             ))
         }
-        SignalOutcome::Ended => Err(ended(id, what)),
-        SignalOutcome::NotFound => Err(unknown(id)),
+        NoteOutcome::Ended => Err(ended(id, what)),
+        NoteOutcome::NotFound => Err(unknown(id)),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `POST /v1/runs`: of a workflow that was uploaded, or of a document that comes along.
 
-use crate::{document::Given, workflows::Reference};
+use crate::{document::Given, workflows};
 use guildhall_guest::{
     Ctx, Handled, Reply, chain,
-    domain::{Code, Problem},
+    domain::{Code, Problem, workflow::WorkflowRef},
     http::{StatusCode, header},
     store::run::{self, NewRun, RunOf, StartOutcome},
 };
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 #[serde(deny_unknown_fields)]
 struct Start {
     definition: Option<Given>,
-    workflow: Option<Reference>,
+    workflow: Option<WorkflowRef>,
     title: Option<String>,
     #[serde(default = "nothing")]
     input: Value,
@@ -74,7 +74,7 @@ pub(crate) async fn start(mut ctx: Ctx) -> Handled {
         }
         (StartOutcome::Conflict, Some(once), _) => return Err(once.conflict()),
         (StartOutcome::UnknownWorkflow, _, Some(wanted)) => {
-            return Err(wanted.unknown(Code::UnknownWorkflow));
+            return Err(workflows::unknown(wanted, Code::UnknownWorkflow));
         }
         _ => StatusCode::OK,
     };

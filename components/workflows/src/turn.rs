@@ -26,8 +26,8 @@ impl Known {
     }
 
     /// Their digests.
-    pub(crate) fn digests(&self) -> Vec<&str> {
-        self.0.iter().map(|(digest, _)| digest.as_str()).collect()
+    pub(crate) fn digests(&self) -> Vec<String> {
+        self.0.iter().map(|(digest, _)| digest.clone()).collect()
     }
 
     /// The definition of this digest: known, or read now. It was checked when it was uploaded, so that reading is all there
@@ -56,8 +56,8 @@ impl Known {
 
 /// What `run_advance` is to record.
 pub(crate) struct Turn {
-    /// The snapshot; null when there is none because the run never could begin.
-    pub(crate) state: Value,
+    /// The snapshot; none for a run that cannot go on.
+    pub(crate) state: Option<Value>,
     /// The commands, in order.
     pub(crate) commands: Value,
     /// The lifecycle events.
@@ -66,10 +66,10 @@ pub(crate) struct Turn {
 
 /// Takes a claimed run as far as it goes. What cannot be read ends it, for it would never become readable.
 pub(crate) fn take(run: ClaimedRun, known: &Known) -> Result<Turn, serde_json::Error> {
-    let (run_id, kept) = (run.run_id.to_string(), run.state.clone().unwrap_or_default());
+    let run_id = run.run_id.to_string();
     match fold(run, known) {
         Ok(step) => Ok(Turn {
-            state: serde_json::to_value(&step.state)?,
+            state: Some(serde_json::to_value(&step.state)?),
             commands: serde_json::to_value(&step.commands)?,
             lifecycle: Value::Array(step.lifecycle),
         }),
@@ -85,7 +85,7 @@ pub(crate) fn take(run: ClaimedRun, known: &Known) -> Result<Turn, serde_json::E
                 },
             };
             Ok(Turn {
-                state: kept,
+                state: None,
                 commands: json!([fault]),
                 lifecycle: json!([]),
             })

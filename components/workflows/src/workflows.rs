@@ -4,7 +4,7 @@ use crate::document::Given;
 use guildhall_flow::{dsl::Definition, plan};
 use guildhall_guest::{
     Ctx, Handled, Reply,
-    domain::{Code, Problem},
+    domain::{Code, Problem, workflow::WorkflowRef},
     http::{StatusCode, header},
     store::workflow::{self, PutOutcome},
 };
@@ -17,31 +17,16 @@ struct Body {
     definition: Given,
 }
 
-/// A workflow that was uploaded before.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reference {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    #[serde(default = "latest")]
-    pub(crate) version: String,
-}
-
-fn latest() -> String {
-    "latest".into()
-}
-
-impl Reference {
-    pub(crate) fn unknown(&self, code: Code) -> Problem {
-        Problem::new(
-            code,
-            format!(
-                "There is no workflow {}/{} of version {}.",
-                self.namespace, self.name, self.version
-            ),
-        )
-        .hint("GET /v1/workflows lists those there are; POST /v1/workflows uploads one.")
-    }
+/// The problem of a workflow that was never uploaded.
+pub(crate) fn unknown(wanted: &WorkflowRef, code: Code) -> Problem {
+    Problem::new(
+        code,
+        format!(
+            "There is no workflow {}/{} of version {}.",
+            wanted.namespace, wanted.name, wanted.version
+        ),
+    )
+    .hint("GET /v1/workflows lists those there are; POST /v1/workflows uploads one.")
 }
 
 pub(crate) async fn list(ctx: Ctx) -> Handled {
@@ -64,12 +49,12 @@ pub(crate) async fn show(ctx: Ctx) -> Handled {
     let found = workflow::get(&ctx.db(), &wanted.namespace, &wanted.name, &wanted.version).await?;
     match found {
         Some(workflow) => Ok(Reply::json(&workflow)),
-        None => Err(wanted.unknown(Code::NotFound)),
+        None => Err(unknown(&wanted, Code::NotFound)),
     }
 }
 
-fn reference(ctx: &Ctx) -> Result<Reference, Problem> {
-    Ok(Reference {
+fn reference(ctx: &Ctx) -> Result<WorkflowRef, Problem> {
+    Ok(WorkflowRef {
         namespace: ctx.param("namespace")?.to_owned(),
         name: ctx.param("name")?.to_owned(),
         version: ctx.param("version")?.to_owned(),
@@ -122,15 +107,9 @@ async fn keep(ctx: &Ctx, given: &Given, definition: &Definition) -> Handled {
             .hint("A version never changes once it is uploaded: give the document a higher version."));
         }
     };
-    let Some(workflow) = put.workflow else {
-        return Err(Problem::new(
-            Code::Internal,
-            "The workflow was kept but could not be shown.",
-        ));
-    };
     let own = &definition.document;
     let place = format!("/v1/workflows/{}/{}/{}", own.namespace, own.name, own.version);
-    Ok(Reply::json_status(status, &workflow).header(header::LOCATION, place))
+    Ok(Reply::json_status(status, &put.workflow).header(header::LOCATION, place))
 }
 
 /// Whether a document can be run. What is wrong with it is the answer, not an error.
@@ -167,7 +146,7 @@ pub(crate) async fn validate(mut ctx: Ctx) -> Handled {
 #[serde(deny_unknown_fields)]
 struct PlanBody {
     definition: Option<Given>,
-    workflow: Option<Reference>,
+    workflow: Option<WorkflowRef>,
 }
 
 /// What a workflow may touch, without doing anything.
@@ -178,9 +157,9 @@ pub(crate) async fn plan(mut ctx: Ctx) -> Handled {
         (None, Some(wanted)) => {
             let found = workflow::get(&ctx.db(), &wanted.namespace, &wanted.name, &wanted.version).await?;
             let Some(found) = found else {
-                return Err(wanted.unknown(Code::UnknownWorkflow));
+                return Err(unknown(&wanted, Code::UnknownWorkflow));
             };
-            Given::Value(found.definition.unwrap_or_default()).definition()?
+            Given::Value(found.definition).definition()?
         }
         _ => {
             return Err(Problem::new(

@@ -76,6 +76,10 @@ pub fn step_result(step: &StepView) -> String {
     match (&step.result, step.status.as_str()) {
         (Some(result), _) => result_line(result),
         (None, "waiting") if step.skill == "approval" => "waits for a person's decision".into(),
+        (None, _) if step.child_run_id.is_some() => {
+            let child = step.child_run_id.map(|id| id.to_string()).unwrap_or_default();
+            format!("run {}", short_id(&child))
+        }
         (None, _) if step.attempts > 1 => format!("attempt {}", step.attempts),
         (None, _) => String::new(),
     }

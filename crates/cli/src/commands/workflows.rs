@@ -101,13 +101,13 @@ async fn list(context: &Context, namespace: Option<String>, paging: Paging) -> R
                 workflow.version.as_str().into(),
                 format::relative(workflow.created_at).into(),
                 workflow.created_by.as_str().into(),
-                workflow.digest.chars().take(12).collect::<String>().into(),
+                workflow.title.as_deref().unwrap_or_default().into(),
             ]
         })
         .collect();
     output.write(&draw(
         output,
-        &["WORKFLOW", "VERSION", "UPLOADED", "BY", "DIGEST"],
+        &["WORKFLOW", "VERSION", "UPLOADED", "BY", "TITLE"],
         &rows,
     ))?;
     if rows.is_empty() {

@@ -1,6 +1,10 @@
 use super::{line, object};
 use crate::Operation;
-use guildhall_domain::{Code, scope::Scope, workflow::Workflow};
+use guildhall_domain::{
+    Code,
+    scope::Scope,
+    workflow::{Workflow, WorkflowDocument},
+};
 use serde_json::{Value, json};
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -83,7 +87,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "A workflow with its document",
             Scope::RunsRead,
         )
-        .reply(200, "The workflow.", |schemas| schemas.of::<Workflow>()),
+        .reply(200, "The workflow.", |schemas| schemas.of::<WorkflowDocument>()),
         one(
             "put",
             "putWorkflow",
