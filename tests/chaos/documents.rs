@@ -4,7 +4,7 @@
 
 use crate::{history, kill_and_restart};
 use anyhow::{Context, Result, ensure};
-use guildhall_tests::{Hall, Pace};
+use guildhall_tests::{Hall, Pace, RunView};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -98,11 +98,8 @@ async fn one_run(hall: &mut Hall, branch: &str, kills: u32, rng: &mut StdRng) ->
         kill_and_restart(hall, rng).await?;
     }
     // A signal is for a run that listens; one that comes before is not kept.
-    let committed = |run: &guildhall_tests::RunView| {
-        let done = |name: &str| run.step(name).is_some_and(|step| step["status"] == "completed");
-        done("left") && done("right") && run.status() == "waiting"
-    };
-    hall.until(&id, "done with its branches", committed).await?;
+    let listens = |run: &RunView| run.step("hear").is_some();
+    hall.until(&id, "listening", listens).await?;
     let held = hall
         .fleet
         .admin()

@@ -64,11 +64,9 @@ async fn a_good_change_is_reviewed_tested_approved_deployed_and_documented() -> 
             .is_some_and(|token| token > 0)
     );
     let deployments = hall.repository.deployments()?;
-    assert_eq!(
-        deployments.len(),
-        before.len() + 1,
-        "one deployment: {deployments:?}"
-    );
+    // Other tests deploy to other environments meanwhile.
+    let own = deployments.iter().filter(|line| line.contains(&run_id));
+    assert_eq!(own.count(), 1, "one deployment: {deployments:?}");
     assert!(
         hall.repository
             .git(&[
