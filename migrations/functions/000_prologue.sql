@@ -1,6 +1,7 @@
 -- Guildhall's state machines. Callers run one function per unit of work and nothing else.
 --
--- Tables   tokens · agents, agent_liveness, agent_skills, skills, skill_words · runs, journal · requests · approvals ·
+-- Tables   tokens · agents, agent_liveness, agent_skills, skills, skill_words · workflows · runs, journal, run_inbox,
+--          run_timers, run_subscriptions, run_calls · requests · approvals ·
 --          locks, lock_grants, lock_waiters, lock_wants, lock_history · events, relay, events_accepted ·
 --          chat_sessions, chat_messages · ticker · audit (all in ../0001_core.sql and later)
 -- Names    noun_verb. get/list read; start/submit/register/create accept; claim leases due work under a new epoch;
@@ -14,11 +15,11 @@
 -- Time     guildhall.clock() and nothing else. It is read after the rows that a decision rests on are locked: a wait
 --          for a lock must not let an expired lease pass for a live one.
 -- Locks    rows are locked in this order, and within a table one at a time or with `skip locked`:
---            ticker → runs → requests → (advisory) seats of agents → approvals → locks → lock_grants → lock_waiters → agents →
+--            ticker → runs → requests → run_calls → (advisory) seats of agents → approvals → locks → lock_grants → lock_waiters → agents →
 --            agent_liveness → skills → skill_words → relay → the rest
 --          Of locks, only the rows of roots (names up to the first `/`) are locked for their own sake, in byte order; out
 --          of order only with `skip locked`.
---          Whoever needs a request's run reads run_id first (it never changes), locks the run, then the request.
+--          What happens to a run goes into its inbox, so that nobody but its worker, and who cancels it, locks its row.
 
 create or replace function guildhall.clock() returns timestamptz
 language plpgsql volatile set search_path = '' as $$

@@ -15,7 +15,7 @@ begin
     return jsonb_build_object(
         'id', (p_approval).id, 'run_id', (p_approval).run_id, 'step', (p_approval).step,
         'state', (p_approval).state, 'action', (p_approval).action, 'action_hash', (p_approval).action_hash,
-        'risk', (p_approval).risk, 'requester', (p_approval).requester, 'decided_by', (p_approval).decided_by,
+        'risk', (p_approval).risk, 'summary', (p_approval).summary, 'requester', (p_approval).requester, 'decided_by', (p_approval).decided_by,
         'reason', (p_approval).reason, 'created_at', (p_approval).created_at,
         'expires_at', (p_approval).expires_at, 'decided_at', (p_approval).decided_at,
         'consumed_at', (p_approval).consumed_at
@@ -26,34 +26,33 @@ comment on function guildhall.approval_json(guildhall.approvals) is
     'Internal. An approval in the shape of the domain type Approval.';
 
 create or replace function guildhall.approval_insert(
-    p_command jsonb, p_requester text, p_run_id uuid, p_step text, p_now timestamptz
+    p_command jsonb, p_requester text, p_run_id uuid, p_now timestamptz
 ) returns uuid
 language plpgsql volatile set search_path = '' as $$
 declare
-    v_expires_at timestamptz := p_now
-        + make_interval(secs => guildhall.ensure_field_int(p_command, 'expires_s', null, 1, 4294967295));
+    v_step text := p_command ->> 'step';
+    v_summary text := p_command ->> 'summary';
+    v_risk jsonb := coalesce(nullif(p_command -> 'risk', 'null'), '{}');
+    -- Nobody is asked for longer than a day, unless the document says so.
+    v_expires_at timestamptz := p_now + make_interval(secs => greatest(1, ceil(
+        coalesce((p_command ->> 'expires_ms')::float8, 86400000) / 1000)));
     v_id uuid;
 begin
-    if jsonb_typeof(p_command -> 'action') is distinct from 'object'
-        or jsonb_typeof(p_command -> 'risk') is distinct from 'object'
-    then
-        raise exception using errcode = 'GH001', message = 'an approval needs action and risk, both objects';
-    end if;
     insert into guildhall.approvals (
-        run_id, step, state, action, action_hash, risk, requester, created_at, expires_at, next_wake_at
+        run_id, seq, step, state, action, action_hash, risk, summary, requester, created_at, expires_at, next_wake_at
     ) values (
-        p_run_id, p_step, 'pending', p_command -> 'action', guildhall.action_hash(p_command -> 'action'),
-        p_command -> 'risk', p_requester, p_now, v_expires_at, v_expires_at
+        p_run_id, (p_command ->> 'seq')::bigint, v_step, 'pending', p_command -> 'proposal',
+        guildhall.action_hash(p_command -> 'proposal'), v_risk, v_summary, p_requester, p_now, v_expires_at, v_expires_at
     )
     returning id into v_id;
     perform guildhall.outbox_emit('dev.guildhall.approval.requested.v1', v_id::text,
-        jsonb_build_object('approval_id', v_id, 'run_id', p_run_id, 'step', p_step, 'action', p_command -> 'action',
-            'risk', p_command -> 'risk', 'requester', p_requester, 'expires_at', v_expires_at), p_now);
+        jsonb_build_object('approval_id', v_id, 'run_id', p_run_id, 'step', v_step, 'action', p_command -> 'proposal',
+            'summary', v_summary, 'risk', v_risk, 'requester', p_requester, 'expires_at', v_expires_at), p_now);
     return v_id;
 end;
 $$;
-comment on function guildhall.approval_insert(jsonb, text, uuid, text, timestamptz) is
-    'Internal. Asks for an approval on behalf of a run whose row lock the caller holds.';
+comment on function guildhall.approval_insert(jsonb, text, uuid, timestamptz) is
+    'Internal. Asks for an approval as a command of the engine wants it, in which run_command_flaw found nothing wrong.';
 
 create or replace function guildhall.approval_finish(
     p_id uuid, p_state text, p_by text, p_reason text, p_tell_run boolean, p_now timestamptz
@@ -63,24 +62,17 @@ declare
     v_approval guildhall.approvals;
 begin
     update guildhall.approvals a
-    set state = p_state, decided_by = p_by, reason = p_reason, next_wake_at = null,
+    set state = p_state, decided_by = p_by, reason = p_reason, next_wake_at = null, ended_at = p_now,
         decided_at = case when p_by is not null then p_now end
     where a.id = p_id
     returning a.* into strict v_approval;
     if p_tell_run then
-        if p_state = 'approved' then
-            perform guildhall.journal_append(v_approval.run_id, 'step_completed', v_approval.step, jsonb_build_object(
+        perform guildhall.run_tell(v_approval.run_id, jsonb_build_object('step', v_approval.step, 'seq', v_approval.seq)
+            || case when p_state = 'approved' then jsonb_build_object('event', 'completed', 'output', jsonb_build_object(
                 'approval_id', p_id, 'decision', 'approved', 'decided_by', p_by, 'reason', p_reason,
-                'action_hash', v_approval.action_hash, 'summary', 'approved by ' || p_by), p_now);
-        else
-            perform guildhall.journal_append(v_approval.run_id, 'step_failed', v_approval.step, jsonb_build_object(
-                'approval_id', p_id, 'state', p_state, 'retryable', false,
-                'code', case p_state when 'rejected' then 'approval_rejected' else 'approval_expired' end,
-                'detail', case p_state
-                    when 'rejected' then format('%s refused%s', p_by, coalesce(': ' || p_reason, ''))
-                    else 'nobody decided in time' end), p_now);
-        end if;
-        perform guildhall.run_wake(v_approval.run_id, p_now);
+                'action_hash', v_approval.action_hash, 'summary', 'approved by ' || p_by))
+            else jsonb_build_object('event', 'failed', 'error', guildhall.run_problem(
+                guildhall.approval_error(v_approval), p_state)) end, p_now);
     end if;
     perform guildhall.outbox_emit('dev.guildhall.approval.' || p_state || '.v1', p_id::text,
         jsonb_build_object('approval_id', p_id, 'run_id', v_approval.run_id, 'step', v_approval.step,
@@ -89,22 +81,22 @@ begin
 end;
 $$;
 comment on function guildhall.approval_finish(uuid, text, text, text, boolean, timestamptz) is
-    'Internal. Ends a pending approval and, when told to, journals it and wakes the run; the caller holds both.';
+    'Internal. Ends a pending approval and, when told to, tells its run; the caller holds the approval.';
 
-create or replace function guildhall.approval_lock(p_id uuid) returns guildhall.approvals
-language plpgsql volatile set search_path = '' as $$
-declare
-    v_run_id uuid;
-    v_approval guildhall.approvals;
+create or replace function guildhall.approval_error(p_approval guildhall.approvals) returns jsonb
+language plpgsql immutable set search_path = '' as $$
 begin
-    select a.run_id into v_run_id from guildhall.approvals a where a.id = p_id;
-    perform from guildhall.runs r where r.id = v_run_id for no key update;
-    select a.* into v_approval from guildhall.approvals a where a.id = p_id for no key update;
-    return v_approval;
+    return case (p_approval).state
+        when 'rejected' then jsonb_build_object('code', 'approval_rejected', 'retryable', false, 'detail', format(
+            '%s refused%s', (p_approval).decided_by, coalesce(': ' || (p_approval).reason, '')))
+        when 'expired' then jsonb_build_object('code', 'approval_expired', 'retryable', false, 'detail', 'nobody decided in time')
+        when 'cancelled' then jsonb_build_object('code', 'cancelled', 'retryable', false, 'detail',
+            'the run ended or went on before anybody decided')
+    end;
 end;
 $$;
-comment on function guildhall.approval_lock(uuid) is
-    'Internal. Locks an approval''s run, then the approval, and gives the approval as it then is; nulls when unknown.';
+comment on function guildhall.approval_error(guildhall.approvals) is
+    'Internal. Why an approval gave no leave, as the domain type AgentError; null while it may, or did.';
 
 create or replace function guildhall.approval_decide(
     p_id text, p_principal text, p_kind text, p_decision text, p_reason text
@@ -112,14 +104,16 @@ create or replace function guildhall.approval_decide(
 language plpgsql volatile set search_path = '' as $$
 declare
     v_id uuid := guildhall.ensure_uuid('id', p_id);
-    v_approval guildhall.approvals := guildhall.approval_lock(v_id);
-    v_now timestamptz := guildhall.clock();
+    v_approval guildhall.approvals;
+    v_now timestamptz;
     v_outcome text;
 begin
     perform guildhall.ensure_text('principal', btrim(p_principal), 200);
     if p_decision is null or p_decision not in ('approve', 'reject') then
         raise exception using errcode = 'GH001', message = 'decision must be approve or reject';
     end if;
+    select a.* into v_approval from guildhall.approvals a where a.id = v_id for no key update;
+    v_now := guildhall.clock();
     if v_approval.id is null then
         return query select 'not_found', null::jsonb;
         return;
@@ -144,7 +138,7 @@ begin
 end;
 $$;
 comment on function guildhall.approval_decide(text, text, text, text, text) is
-    'A person other than the requester decides a pending approval, once and for good; the run is journalled and woken.';
+    'A person other than the requester decides a pending approval, once and for good; its run is told.';
 
 create or replace function guildhall.approval_consume(p_id text, p_action jsonb, p_request_id text, p_epoch bigint)
 returns table (outcome text, approval jsonb)
@@ -205,13 +199,11 @@ declare
     v_count integer := 0;
 begin
     for v_over in
-        select a.id, a.run_id from guildhall.approvals a
+        select a.id from guildhall.approvals a
         where a.state = 'pending' and a.next_wake_at <= v_now
         order by a.next_wake_at, a.id
         limit p_limit
     loop
-        perform from guildhall.runs r where r.id = v_over.run_id for no key update skip locked;
-        continue when not found;
         perform from guildhall.approvals a
         where a.id = v_over.id and a.state = 'pending'
         for no key update skip locked;

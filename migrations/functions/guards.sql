@@ -23,24 +23,27 @@ create or replace trigger lock_history_append_only before update on guildhall.lo
 create or replace function guildhall.guard_journal() returns trigger
 language plpgsql volatile set search_path = '' as $$
 declare
-    v_position bigint;
-    v_finished_at timestamptz;
+    v_run record;
 begin
-    select r.journal_position, r.finished_at into v_position, v_finished_at
+    select r.journal_position, r.finished_at, r.status, new.position = 1 or exists (
+            select from guildhall.journal j where j.run_id = new.run_id and j.position = new.position - 1) as follows
+    into v_run
     from guildhall.runs r where r.id = new.run_id;
-    if v_finished_at is not null then
+    if v_run.finished_at is not null
+        and (new.kind <> 'run_' || v_run.status or new.position <> v_run.journal_position)
+    then
         raise exception using errcode = 'GH003', message = format(
             'run %s has ended; its journal takes no %s', new.run_id, new.kind);
     end if;
-    if new.position is distinct from v_position then
+    if not coalesce(v_run.follows, false) or new.position > v_run.journal_position then
         raise exception using errcode = 'GH005', message = format(
-            'journal of run %s: position %s refused, %s is next', new.run_id, new.position, v_position);
+            'journal of run %s: position %s refused, the run is at %s', new.run_id, new.position, v_run.journal_position);
     end if;
     return new;
 end;
 $$;
 comment on function guildhall.guard_journal() is
-    'Refuses an entry that would leave a gap, or that comes after the end of its run.';
+    'Refuses an entry that would leave a gap, that the run''s position does not cover, or that comes after its end.';
 
 create or replace trigger journal_guard before insert on guildhall.journal
     for each row execute function guildhall.guard_journal();
@@ -49,15 +52,15 @@ create or replace function guildhall.guard_run() returns trigger
 language plpgsql volatile set search_path = '' as $$
 begin
     if tg_op = 'INSERT' then
-        if new.status = 'pending' and new.epoch = 0 and new.journal_position = 0 then
+        if new.status = 'pending' and new.epoch = 0 and new.journal_position = 1 then
             return new;
         end if;
-        raise exception using errcode = 'GH003', message = 'a run begins pending, at epoch 0, with an empty journal';
+        raise exception using errcode = 'GH003', message = 'a run begins pending, at epoch 0, with its first journal entry';
     end if;
     if old.finished_at is not null then
         raise exception using errcode = 'GH003', message = format('run %s has ended: %s is final', old.id, old.status);
     end if;
-    if new.epoch < old.epoch or new.journal_position not between old.journal_position and old.journal_position + 1 then
+    if new.epoch < old.epoch or new.journal_position < old.journal_position then
         raise exception using errcode = 'GH003', message = format(
             'run %s: epoch %s to %s, journal %s to %s refused', old.id, old.epoch, new.epoch,
             old.journal_position, new.journal_position);
@@ -78,6 +81,53 @@ comment on function guildhall.guard_run() is
 
 create or replace trigger run_guard before insert or update on guildhall.runs
     for each row execute function guildhall.guard_run();
+-- A trigger of its own, by the columns that are set: comparing documents at every update would cost more than the update.
+create or replace trigger run_document_stays before update of
+    definition, digest, input, workflow_namespace, workflow_name, workflow_version, parent_run_id, parent_seq on guildhall.runs
+    for each row execute function guildhall.guard_append_only();
+create or replace trigger run_call_action_stays before update of action, key, step on guildhall.run_calls
+    for each row execute function guildhall.guard_append_only();
+create or replace trigger workflow_append_only before update or delete on guildhall.workflows
+    for each row execute function guildhall.guard_append_only();
+create or replace trigger workflow_never_truncated before truncate on guildhall.workflows
+    for each statement execute function guildhall.guard_append_only();
+
+create or replace function guildhall.guard_run_call() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+    if tg_op = 'INSERT' then
+        if new.state = 'queued' and new.epoch = 0 then
+            return new;
+        end if;
+        raise exception using errcode = 'GH003', message = 'a call begins queued, at epoch 0';
+    end if;
+    if old.finished_at is not null or new.run_id <> old.run_id or new.seq <> old.seq then
+        raise exception using errcode = 'GH003', message = format(
+            'call %s of run %s: its end is final', old.seq, old.run_id);
+    end if;
+    if (new.state = 'leased' and new.epoch > old.epoch)
+        or (new.state = old.state and new.epoch = old.epoch)
+        or (old.state = 'leased' and new.state in ('succeeded', 'failed') and new.epoch = old.epoch)
+        or (new.state = 'cancelled' and new.epoch = old.epoch)
+    then
+        return new;
+    end if;
+    raise exception using errcode = 'GH003', message = format(
+        'call %s of run %s: %s (epoch %s) to %s (epoch %s) is no transition',
+        old.seq, old.run_id, old.state, old.epoch, new.state, new.epoch);
+end;
+$$;
+comment on function guildhall.guard_run_call() is
+    'Refuses illegal transitions of a call: each lease has a new epoch, and an end is final.';
+
+create or replace trigger run_call_guard_insert before insert on guildhall.run_calls
+    for each row execute function guildhall.guard_run_call();
+-- Not for renewals, which change neither state nor epoch and come often.
+create or replace trigger run_call_guard before update on guildhall.run_calls
+    for each row when (
+        old.state is distinct from new.state or old.epoch is distinct from new.epoch or old.finished_at is not null
+        or old.seq is distinct from new.seq
+    ) execute function guildhall.guard_run_call();
 
 create or replace function guildhall.guard_request() returns trigger
 language plpgsql volatile set search_path = '' as $$
@@ -98,7 +148,9 @@ begin
         raise exception using errcode = 'GH003', message = format(
             'request %s has ended: %s is final', old.id, old.state);
     end if;
-    if new.run_id is distinct from old.run_id or new.step is distinct from old.step or new.skill <> old.skill then
+    if new.run_id is distinct from old.run_id or new.step is distinct from old.step or new.skill <> old.skill
+        or new.seq is distinct from old.seq
+    then
         raise exception using errcode = 'GH003', message = format('request %s: what was asked is final', old.id);
     end if;
     if (new.state = 'leased' and new.epoch > old.epoch and new.attempt = old.attempt + 1)

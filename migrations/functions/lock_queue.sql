@@ -110,6 +110,7 @@ declare
     v_last bigint;
     v_free boolean;
     v_tokens bigint[];
+    v_term bigint;
     v_root text;
     v_bells jsonb := jsonb_build_array();
 begin
@@ -148,7 +149,9 @@ begin
                 if not found then
                     v_free := false;
                     update guildhall.lock_waiters w set state = 'due' where w.ticket = v_waiter.ticket;
-                    v_bells := v_bells || to_jsonb(v_waiter.ticket);
+                    if v_waiter.run_seq is null then
+                        v_bells := v_bells || to_jsonb(v_waiter.ticket);
+                    end if;
                     exit;
                 end if;
                 v_held := v_held || v_root;
@@ -168,18 +171,25 @@ begin
             continue when not found;
             delete from guildhall.lock_wants x where x.ticket = v_waiter.ticket;
             v_tokens := '{}';
+            -- A run takes notice whenever it next runs, and lets go when its task ends: it has the whole term at once.
+            v_term := case when v_waiter.run_seq is null then least(v_waiter.ttl_s, 5) else v_waiter.ttl_s end;
             for v_place in 1 .. cardinality(v_waiter.resources) loop
                 v_grant := guildhall.lock_give(v_waiter.resources[v_place], v_waiter.modes[v_place], v_waiter.holder,
                     v_waiter.run_id, v_waiter.reason, v_waiter.announced, v_waiter.requested_at,
-                    p_now + make_interval(secs => least(v_waiter.ttl_s, 5)), p_now);
+                    p_now + make_interval(secs => v_term), p_now);
                 v_tokens := v_tokens || v_grant.fencing_token;
             end loop;
-            update guildhall.lock_waiters w
-            set state = 'granted', fencing_tokens = v_tokens, granted_at = p_now,
-                next_wake_at = p_now + make_interval(secs => least(v_waiter.ttl_s, 5))
-            where w.ticket = v_waiter.ticket;
             v_handed := v_handed || v_waiter.holder;
-            v_bells := v_bells || to_jsonb(v_waiter.ticket);
+            if v_waiter.run_seq is null then
+                update guildhall.lock_waiters w
+                set state = 'granted', fencing_tokens = v_tokens, granted_at = p_now,
+                    next_wake_at = p_now + make_interval(secs => v_term)
+                where w.ticket = v_waiter.ticket;
+                v_bells := v_bells || to_jsonb(v_waiter.ticket);
+            else
+                delete from guildhall.lock_waiters w where w.ticket = v_waiter.ticket;
+                perform guildhall.run_tell(v_waiter.run_id, guildhall.run_granted(v_waiter, v_tokens), p_now);
+            end if;
         end if;
         if not v_free or 'exclusive' = any (v_waiter.modes) then
             v_closed := v_closed || coalesce((
@@ -226,7 +236,10 @@ begin
                 or (b.by_ticket is null and n.holder = b.by_holder and n.run_id is not distinct from b.by_run_id)
                 -- To others a run is one: while any of it waits, so may what it holds. Within a run each holder is on
                 -- his own, or branches that run side by side would be taken for a deadlock.
-                or (b.by_ticket is null and n.run_id = b.by_run_id and n.run_id is distinct from w.run_id))
+                or (b.by_ticket is null and n.run_id = b.by_run_id and n.run_id is distinct from w.run_id)
+                -- A run's engine says which of its locks are around the task that waits.
+                or (b.by_ticket is null and n.run_id = b.by_run_id and n.run_id = w.run_id
+                    and n.run_fences @> jsonb_build_array(jsonb_build_object('lock', b.by_resource))))
             where w.ticket = v_seen[v_place] and w.state in ('waiting', 'due')
                 and (n.ticket = p_ticket or n.ticket <> all (v_seen))
             order by b.by_ticket nulls first, n.ticket
@@ -275,24 +288,31 @@ comment on function guildhall.lock_give_up(guildhall.lock_waiters, text, jsonb, 
 
 create or replace function guildhall.lock_wait(
     p_resources text[], p_modes text[], p_holder text, p_run_id uuid, p_reason text, p_priority smallint, p_ttl_s bigint,
-    p_wait_s bigint, p_announced boolean, p_now timestamptz
+    p_wait_s bigint, p_announced boolean, p_now timestamptz, p_run_seq bigint default null, p_run_step text default null,
+    p_run_fences jsonb default null
 ) returns table (outcome text, ticket bigint, cycle jsonb, bells jsonb)
 language plpgsql volatile set search_path = '' set plan_cache_mode = 'force_generic_plan' as $$
 declare
     v_waiter guildhall.lock_waiters;
     v_victim guildhall.lock_waiters;
     v_cycle jsonb;
+    v_gave_way boolean := false;
 begin
     bells := '[]';
-    -- A waiter that is lost with the machine has lost its connection too; what it is handed waits for the disk.
-    perform guildhall.commit_need_not_wait();
+    -- A waiter that is lost with the machine has lost its connection too; what it is handed waits for the disk. A run has
+    -- no connection: its wait is kept with its snapshot.
+    if p_run_seq is null then
+        perform guildhall.commit_need_not_wait();
+    end if;
     insert into guildhall.lock_waiters as w (
         holder, run_id, reason, priority, born_at, ttl_s, announced, resources, modes, requested_at, deadline_at,
-        next_wake_at
+        next_wake_at, run_seq, run_step, run_fences
     ) values (
         p_holder, p_run_id, p_reason, p_priority,
-        coalesce((select r.created_at from guildhall.runs r where r.id = p_run_id), p_now), p_ttl_s, p_announced, p_resources, p_modes, p_now, p_now + make_interval(secs => p_wait_s),
-        p_now + make_interval(secs => least(p_wait_s, 5))
+        coalesce((select r.created_at from guildhall.runs r where r.id = p_run_id), p_now), p_ttl_s, p_announced,
+        p_resources, p_modes, p_now, p_now + make_interval(secs => p_wait_s),
+        p_now + make_interval(secs => case when p_run_seq is null then least(p_wait_s, 5) else p_wait_s end),
+        p_run_seq, p_run_step, p_run_fences
     )
     returning w.* into strict v_waiter;
     insert into guildhall.lock_wants (root, resource, ticket, mode, priority, holder, run_id)
@@ -323,15 +343,24 @@ begin
                 return query select 'deadlock', null::bigint, v_cycle, bells;
                 return;
             end if;
-            update guildhall.lock_waiters w set state = 'deadlock', cycle = v_cycle
+            update guildhall.lock_waiters w
+            set state = 'deadlock', cycle = v_cycle,
+                -- For a run, lock_sweep takes notice.
+                next_wake_at = case when w.run_seq is null then w.next_wake_at else p_now end
             where w.ticket = v_victim.ticket and w.state in ('waiting', 'due');
             if found then
+                v_gave_way := true;
                 delete from guildhall.lock_wants x where x.ticket = v_victim.ticket;
                 perform guildhall.lock_give_up(v_victim, 'deadlock', v_cycle, p_now);
-                bells := bells || to_jsonb(v_victim.ticket);
+                if v_victim.run_seq is null then
+                    bells := bells || to_jsonb(v_victim.ticket);
+                else
+                    perform guildhall.run_tell(v_victim.run_id, guildhall.run_deadlock(
+                        v_victim.run_step, v_victim.run_seq, v_victim.resources, v_cycle), p_now);
+                end if;
             end if;
         end loop;
-        if bells <> '[]' then
+        if v_gave_way then
             -- The victim may have stood in front of us; what it leaves elsewhere is handed over when it takes notice.
             bells := bells || guildhall.lock_settle((
                 select array_agg(distinct guildhall.lock_root(r.resource)) from unnest(p_resources) r (resource)), p_now);
@@ -341,7 +370,7 @@ begin
 end;
 $$;
 comment on function guildhall.lock_wait(
-    text[], text[], text, uuid, text, smallint, bigint, bigint, boolean, timestamptz) is
+    text[], text[], text, uuid, text, smallint, bigint, bigint, boolean, timestamptz, bigint, text, jsonb) is
     'Internal. Queues for locks, unless that closes a cycle in which this waiter is the one to give way.';
 
 create or replace function guildhall.lock_collect(p_waiter guildhall.lock_waiters)
@@ -493,7 +522,9 @@ begin
         perform guildhall.lock_settle(array[v_root], v_now);
     end loop;
     for v_waiter in
-        select w.* from guildhall.lock_waiters w where w.next_wake_at <= v_now order by w.ticket limit p_limit
+        select w.* from guildhall.lock_waiters w
+        where w.next_wake_at <= v_now or (w.state = 'due' and w.run_seq is not null)
+        order by w.ticket limit p_limit
     loop
         v_roots := (select array_agg(distinct guildhall.lock_root(r.resource)) from unnest(v_waiter.resources) r (resource));
         v_taken := true;
@@ -504,6 +535,13 @@ begin
         continue when not v_taken;
         -- Grants before waiters, as lock_collect has them.
         perform guildhall.lock_expire(v_roots, v_now);
+        -- Nobody tries for a run but this.
+        update guildhall.lock_waiters w set state = 'waiting'
+        where w.ticket = v_waiter.ticket and w.state = 'due' and w.run_seq is not null;
+        if found then
+            perform guildhall.lock_settle(v_roots, v_now);
+            continue;
+        end if;
         delete from guildhall.lock_waiters w
         where w.ticket = v_waiter.ticket and w.next_wake_at <= v_now
         returning w.* into v_waiter;

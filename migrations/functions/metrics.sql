@@ -8,7 +8,7 @@ declare
 begin
     return query
     with run_states (status) as (
-        values ('pending'), ('running'), ('waiting'), ('completed'), ('faulted'), ('cancelled')
+        values ('pending'), ('running'), ('waiting'), ('suspended'), ('completed'), ('faulted'), ('cancelled')
     ), approval_states (state) as (
         values ('pending'), ('approved'), ('rejected'), ('expired'), ('cancelled')
     ), durations as materialized (
@@ -28,7 +28,8 @@ begin
     ), samples (rank, name, family, type, help, labels, value) as (
         select 1, 'guildhall_runs', 'guildhall_runs', 'gauge', 'Runs by status.',
             jsonb_build_object('status', s.status), count(r.id)::float8
-        from run_states s left join guildhall.runs r on r.status = s.status
+        from run_states s
+        left join guildhall.runs r on case when r.suspended then 'suspended' else r.status end = s.status
         group by s.status
         union all
         select 2, 'guildhall_requests', 'guildhall_requests', 'gauge', 'Requests by state and skill.',

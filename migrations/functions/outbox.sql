@@ -48,6 +48,29 @@ $$;
 comment on function guildhall.outbox_emit(text, text, jsonb, timestamptz, text) is
     'Internal. Records a CloudEvent with the change that it tells of.';
 
+create or replace function guildhall.outbox_add(p_subject text, p_events jsonb, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+    insert into guildhall.events (at, position_xid, type, subject, event)
+    select p_now, x.position_xid, left(e.event ->> 'type', 500), p_subject, e.event
+    from (
+        select greatest(pg_current_xact_id(), (
+            select e.position_xid from guildhall.events e
+            where e.subject = p_subject and e.at > p_now - interval '1 minute'
+            order by e.position_xid desc limit 1)) as position_xid
+        offset 0
+    ) x
+    cross join lateral jsonb_array_elements(p_events) with ordinality e (event, place)
+    order by e.place;
+    perform set_config('guildhall.told', 'yes', true);
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+end;
+$$;
+comment on function guildhall.outbox_add(text, jsonb, timestamptz) is
+    'Internal. Records CloudEvents as they are, under a subject of the hall''s, as outbox_emit does its own.';
+
 create or replace function guildhall.commit_need_not_wait() returns void
 language plpgsql volatile set search_path = '' as $$
 begin

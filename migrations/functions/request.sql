@@ -77,7 +77,7 @@ begin
     insert into guildhall.requests as r (
         run_id, step, skill, agent_wanted, input, requester, priority, queue_at, state, max_attempts, next_wake_at,
         deadline_at, idempotency_key, fingerprint, created_at, source, correlation_id, causation_id, traceparent,
-        callback_url, schema_digest, broadcast_id, mailbox, ticket, life, retry_of
+        callback_url, schema_digest, broadcast_id, mailbox, ticket, life, retry_of, seq, fences
     ) values (
         p_run_id, p_step, guildhall.ensure_field_text(p_request, 'skill', 200),
         guildhall.request_field(p_request, 'agent', 200), p_request -> 'input',
@@ -88,7 +88,8 @@ begin
         guildhall.request_field(p_request, 'correlation_id', 200), guildhall.request_field(p_request, 'causation_id', 200),
         p_options ->> 'traceparent', guildhall.request_field(p_request, 'callback_url', 2000),
         p_options ->> 'schema_digest', (p_options ->> 'broadcast_id')::uuid, p_options ->> 'mailbox',
-        p_options ->> 'ticket', coalesce((p_options ->> 'life')::int, 1), (p_options ->> 'retry_of')::uuid
+        p_options ->> 'ticket', coalesce((p_options ->> 'life')::int, 1), (p_options ->> 'retry_of')::uuid,
+        (p_options ->> 'seq')::bigint, nullif(p_options -> 'fences', 'null')
     )
     on conflict (requester, idempotency_key) do nothing
     returning r.* into v_request;
@@ -186,7 +187,7 @@ begin
         'run_id', (p_request).run_id, 'step', (p_request).step, 'skill', (p_request).skill,
         'input', (p_request).input, 'requester', (p_request).requester,
         'idempotency_key', coalesce((p_request).run_id || (p_request).step, 'request/' || (p_request).id),
-        'deadline_at', (p_request).deadline_at);
+        'deadline_at', (p_request).deadline_at, 'fences', coalesce((p_request).fences, '[]'));
 end;
 $$;
 comment on function guildhall.request_wire(guildhall.requests) is
@@ -304,13 +305,9 @@ begin
     where r.id = p_id
     returning r.* into strict v_request;
     if v_request.run_id is not null and p_tell_run then
-        if p_state = 'succeeded' then
-            perform guildhall.journal_append(v_request.run_id, 'step_completed', v_request.step, p_result, p_now);
-        else
-            perform guildhall.journal_append(v_request.run_id, 'step_failed', v_request.step,
-                v_request.error || jsonb_build_object('state', p_state), p_now);
-        end if;
-        perform guildhall.run_wake(v_request.run_id, p_now);
+        perform guildhall.run_tell(v_request.run_id, jsonb_build_object('step', v_request.step, 'seq', v_request.seq)
+            || case when p_state = 'succeeded' then jsonb_build_object('event', 'completed', 'output', p_result)
+            else jsonb_build_object('event', 'failed', 'error', guildhall.run_problem(v_request.error, p_state)) end, p_now);
     end if;
     perform guildhall.request_tell(v_request, p_state, p_result, p_now);
     if v_request.callback_url is not null then
@@ -322,24 +319,19 @@ begin
 end;
 $$;
 comment on function guildhall.request_finish(uuid, text, jsonb, jsonb, boolean, timestamptz) is
-    'Internal. Ends a request and, when told to, journals it and wakes the run; the caller holds run and request.';
+    'Internal. Ends a request and, when told to, tells its run; the caller holds the request.';
 
 create or replace function guildhall.request_lock(p_id uuid) returns guildhall.requests
 language plpgsql volatile set search_path = '' as $$
 declare
-    v_run_id uuid;
     v_request guildhall.requests;
 begin
-    select r.run_id into v_run_id from guildhall.requests r where r.id = p_id;
-    if v_run_id is not null then
-        perform from guildhall.runs r where r.id = v_run_id for no key update;
-    end if;
     select r.* into v_request from guildhall.requests r where r.id = p_id for no key update;
     return v_request;
 end;
 $$;
 comment on function guildhall.request_lock(uuid) is
-    'Internal. Locks a request''s run, then the request, and gives the request as it then is; nulls when unknown.';
+    'Internal. Locks a request and gives it as it then is; nulls when unknown. Its run is told in the inbox, not locked.';
 
 create or replace function guildhall.request_sweep(p_limit bigint) returns integer
 language plpgsql volatile set search_path = '' as $$
@@ -350,17 +342,13 @@ declare
     v_count integer := 0;
 begin
     for v_over in
-        select r.id, r.run_id from guildhall.requests r
+        select r.id from guildhall.requests r
         where r.finished_at is null
             and (r.deadline_at <= v_now or (r.attempt >= r.max_attempts and r.lease_expires_at <= v_now))
         order by r.created_at, r.id
         limit p_limit
     loop
-        -- Who holds the run or the request now is changing it; the next sweep sees what became of it.
-        if v_over.run_id is not null then
-            perform from guildhall.runs r where r.id = v_over.run_id for no key update skip locked;
-            continue when not found;
-        end if;
+        -- Who holds the request now is changing it; the next sweep sees what became of it.
         select r.* into v_request from guildhall.requests r
         where r.id = v_over.id and r.finished_at is null
         for no key update skip locked;
@@ -486,7 +474,7 @@ begin
 end;
 $$;
 comment on function guildhall.request_complete(text, bigint, jsonb) is
-    'Ends a request with the result of the attempt that holds it, journals the step and wakes the run.';
+    'Ends a request with the result of the attempt that holds it, and tells its run.';
 
 create or replace function guildhall.request_fail(p_id text, p_epoch bigint, p_error jsonb)
 returns table (outcome text, mailbox text, ticket text, finished_at timestamptz)

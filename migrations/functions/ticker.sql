@@ -19,7 +19,8 @@ comment on function guildhall.ticker_prune(timestamptz) is
 
 create or replace function guildhall.ticker_tick(p_worker text, p_lease_s bigint)
 returns table (
-    leader boolean, runs_due boolean, requests_due boolean, outbox_due boolean, probes_due boolean, callbacks_due boolean
+    leader boolean, runs_due boolean, requests_due boolean, outbox_due boolean, probes_due boolean, callbacks_due boolean,
+    calls_due boolean
 )
 -- Sweeping what is not there must cost next to nothing: no plan is made anew each second.
 language plpgsql volatile set search_path = '' set plan_cache_mode = 'force_generic_plan' as $$
@@ -32,7 +33,7 @@ begin
     select t.* into v_ticker from guildhall.ticker t for no key update skip locked;
     v_now := guildhall.clock();
     if v_ticker.singleton is null or (v_ticker.lease_owner <> p_worker and v_ticker.lease_expires_at > v_now) then
-        return query select false, false, false, false, false, false;
+        return query select false, false, false, false, false, false, false;
         return;
     end if;
     update guildhall.ticker t
@@ -40,6 +41,8 @@ begin
         epoch = case when t.lease_owner = p_worker then t.epoch else t.epoch + 1 end;
     perform guildhall.request_sweep(100);
     perform guildhall.approval_sweep(100);
+    perform guildhall.run_call_sweep(100);
+    perform guildhall.run_sweep(1000);
     perform guildhall.lock_sweep(100);
     perform guildhall.agent_sweep(100);
     -- Pruning is for old rows only, so once a minute does.
@@ -54,7 +57,10 @@ begin
     return query select true,
         exists (
             select from guildhall.runs r
-            where r.next_wake_at <= v_now and (r.lease_expires_at is null or r.lease_expires_at <= v_now)),
+            where r.next_wake_at <= v_now and (r.lease_expires_at is null or r.lease_expires_at <= v_now))
+        or exists (
+            select from guildhall.run_inbox i join guildhall.runs r on r.id = i.run_id
+            where r.finished_at is null and (r.lease_expires_at is null or r.lease_expires_at <= v_now)),
         exists (
             select from guildhall.requests r
             where r.finished_at is null and r.next_wake_at <= v_now
@@ -66,7 +72,8 @@ begin
             where (e.position_xid, e.id) > (y.position_xid, y.position_id)
                 and (y.lease_expires_at is null or y.lease_expires_at <= v_now)),
         exists (select from guildhall.agent_liveness l where l.probe_at <= v_now),
-        exists (select from guildhall.callbacks c where c.state = 'pending' and c.next_wake_at <= v_now);
+        exists (select from guildhall.callbacks c where c.state = 'pending' and c.next_wake_at <= v_now),
+        exists (select from guildhall.run_calls c where c.next_wake_at <= v_now);
 end;
 $$;
 comment on function guildhall.ticker_tick(text, bigint) is

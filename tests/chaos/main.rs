@@ -2,6 +2,7 @@
 //!
 //! `GUILDHALL_SEED` repeats a run; `GUILDHALL_KILLS` sets the number of kills (default 50).
 
+mod documents;
 mod history;
 
 use anyhow::{Context, Result};

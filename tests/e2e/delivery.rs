@@ -275,7 +275,7 @@ async fn only_another_person_may_approve_and_a_refusal_ends_the_run() -> Result<
     let run = hall.ended(&run_id).await?;
     assert_eq!(
         (run.status(), run.fault()),
-        ("faulted", "approval_rejected"),
+        ("faulted", "authorization"),
         "{:#}",
         run.0
     );
@@ -300,9 +300,10 @@ async fn a_plan_without_an_approval_step_cannot_deploy_to_production() -> Result
         return Ok(());
     };
     let head = hall.repository.git(&["rev-parse", "good-change"])?;
-    let deploy = json!({ "call": "agent", "skill": "deploy_service", "max_attempts": 1,
-        "input": { "environment": "production", "base": "main", "head_revision": head } });
-    let definition = json!({ "name": "shortcut", "version": "1", "do": [{ "deploy": deploy }] });
+    let deploy = json!({ "call": "agent", "with": { "skill": "deploy_service", "attempts": 1,
+        "input": { "environment": "production", "base": "main", "head_revision": head } } });
+    let document = json!({ "dsl": "1.0.3", "namespace": "e2e", "name": "shortcut", "version": "1.0.0" });
+    let definition = json!({ "document": document, "do": [{ "deploy": deploy }] });
     let body = json!({ "title": "a shortcut", "definition": definition });
     let reply = hall.requester.post("/v1/runs", &body).await?;
     assert!(

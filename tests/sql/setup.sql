@@ -31,6 +31,24 @@ $$;
 create function test.first(p_run_id uuid) returns void
 language sql as $$ update guildhall.runs set next_wake_at = '2000-01-01' where id = p_run_id $$;
 
+create function test.document(p_name text default 'deliver', p_version text default '1.0.0') returns jsonb
+language sql as $$
+    select jsonb_build_object('document', jsonb_build_object('dsl', '1.0.3', 'namespace', 'tests', 'name', p_name,
+        'version', p_version), 'do', jsonb_build_array());
+$$;
+
+-- A run of a document, as run_start takes it.
+create function test.new_run(p_title text default 'a run', p_name text default 'deliver') returns jsonb
+language sql as $$
+    select jsonb_build_object('definition', test.document(p_name), 'digest', repeat('d', 64), 'title', p_title, 'input', '{}'::jsonb);
+$$;
+
+-- A workflow that children are runs of.
+create function test.workflow(p_name text default 'child', p_version text default '1.0.0') returns void
+language sql as $$
+    select guildhall.workflow_put(test.document(p_name, p_version), 'source', repeat('e', 64), 'ada');
+$$;
+
 -- Starts a run of `ada`, the next one to be claimed, and gives its id.
 create function test.run(p_title text default 'a run') returns text
 language plpgsql as $$
@@ -38,35 +56,49 @@ declare
     v_id text;
 begin
     select r.run ->> 'id' into v_id
-    from guildhall.run_start('{"name": "deliver", "do": []}', p_title, 'ada', null, null, null, null, null) r;
+    from guildhall.run_start(test.new_run(p_title), 'ada', null, null, null, null, null) r;
     perform test.first(v_id::uuid);
     return v_id;
 end;
 $$;
 
--- Claims the run that is due longest and applies commands to it; gives the outcome.
-create function test.advance(p_commands jsonb) returns text
+-- Claims the run that has waited longest and applies commands to it; gives the outcome.
+create function test.advance(p_commands jsonb, p_state jsonb default '{"status": "running"}') returns text
 language plpgsql as $$
 declare
     v_claim record;
 begin
-    select * into v_claim from guildhall.run_claim('worker', 30);
+    select * into v_claim from guildhall.run_claim('worker', 30, '[]');
     return (select a.outcome from guildhall.run_advance(
-        v_claim.run_id::text, v_claim.epoch, v_claim.journal_position, p_commands) a);
+        v_claim.run_id::text, v_claim.epoch, v_claim.journal_position, p_state, p_commands, '[]') a);
 end;
+$$;
+
+-- The engine numbers the commands of each run; here all have numbers of one sequence.
+create sequence test.command_seq;
+create function test.command(p_action text, p_step text, p_more jsonb default '{}') returns jsonb
+language sql as $$
+    select jsonb_build_object('step', p_step, 'seq', nextval('test.command_seq'), 'attempt', 1, 'key', 'RUN' || p_step,
+        'action', p_action) || p_more;
 $$;
 
 create function test.request_command(p_step text, p_skill text default 'review_change', p_max_attempts int default 3)
 returns jsonb
 language sql as $$
-    select jsonb_build_object('command', 'request', 'step', p_step, 'skill', p_skill, 'agent', null,
-        'input', jsonb_build_object('for', p_step), 'timeout_s', 600, 'max_attempts', p_max_attempts);
+    select test.command('agent', p_step, jsonb_build_object('skill', p_skill, 'agent', null,
+        'input', jsonb_build_object('for', p_step), 'timeout_ms', 600000, 'priority', null, 'attempts', p_max_attempts));
 $$;
 
-create function test.approval_command(p_step text) returns jsonb
+create function test.approval_command(p_step text, p_expires_s int default 3600) returns jsonb
 language sql as $$
-    select jsonb_build_object('command', 'approval', 'step', p_step, 'action', '{"deploy": "v1", "to": "production"}'::jsonb,
-        'risk', '{"tier": "high", "score": 80}'::jsonb, 'expires_s', 3600);
+    select test.command('approval', p_step, jsonb_build_object('proposal', '{"deploy": "v1", "to": "production"}'::jsonb,
+        'summary', null, 'risk', '{"tier": "high", "score": 80}'::jsonb, 'expires_ms', p_expires_s * 1000));
+$$;
+
+create function test.end_command(p_status text default 'complete') returns jsonb
+language sql as $$
+    select test.command(p_status, '', case p_status when 'complete' then '{"output": {}}'::jsonb
+        when 'fault' then '{"error": {"type": "https://x.example.com/errors/too-bad", "status": 500}}' else '{}' end);
 $$;
 
 -- A run that waits for one request; gives the request's id.
@@ -96,9 +128,16 @@ language sql as $$
     select (c.request ->> 'epoch')::bigint from guildhall.request_claim('dispatcher', 100, 30) c limit 1;
 $$;
 
+-- A run's journal in short: what kind each entry is, events as what the engine is told.
 create function test.journal_kinds(p_run_id uuid) returns text
 language sql as $$
-    select string_agg(j.kind, ' ' order by j.position) from guildhall.journal j where j.run_id = p_run_id;
+    select string_agg(coalesce(j.data ->> 'event', j.kind), ' ' order by j.position) from guildhall.journal j where j.run_id = p_run_id;
+$$;
+
+-- What is in a run's inbox, in short.
+create function test.inbox(p_run_id uuid) returns text
+language sql as $$
+    select string_agg(i.input ->> 'event', ' ' order by i.id) from guildhall.run_inbox i where i.run_id = p_run_id;
 $$;
 
 -- What must hold of all rows at any time, as a list of what does not.
@@ -119,11 +158,37 @@ language sql as $$
     select 'waiting run without anything to wake it in time: ' || r.id from guildhall.runs r
     where r.finished_at is null and r.next_wake_at is null
     union all
-    select 'ended step without its journal entry: ' || q.id from guildhall.requests q
-    join guildhall.runs r on r.id = q.run_id
-    where q.finished_at is not null and r.finished_at is null and not exists (
-        select from guildhall.journal j
-        where j.run_id = q.run_id and j.step = q.step and j.kind in ('step_completed', 'step_failed'))
+    select 'open call in ended run ' || r.id from guildhall.runs r
+    join guildhall.run_calls c on c.run_id = r.id and c.finished_at is null
+    where r.finished_at is not null
+    union all
+    select 'ended run still waits: ' || r.id from guildhall.runs r
+    where r.finished_at is not null and (
+        exists (select from guildhall.run_timers t where t.run_id = r.id)
+        or exists (select from guildhall.run_subscriptions s where s.run_id = r.id)
+        or exists (select from guildhall.lock_waiters w where w.run_id = r.id and w.run_seq is not null)
+        or exists (select from guildhall.lock_grants g where starts_with(g.holder, 'run/' || r.id || '/')))
+    union all
+    select 'a timer would be late for ' || r.id from guildhall.runs r
+    join guildhall.run_timers t on t.run_id = r.id
+    where r.status = 'waiting' and r.next_wake_at > t.due_at
+    union all
+    select 'run ' || x.run_id || ' was not told of, or told twice of, the end of ' || x.seq from (
+        select q.run_id, q.seq from guildhall.requests q where q.finished_at is not null and q.state <> 'cancelled' and q.seq is not null
+        union all
+        select a.run_id, a.seq from guildhall.approvals a where a.state in ('approved', 'rejected', 'expired') and a.seq is not null
+        union all
+        select c.run_id, c.seq from guildhall.run_calls c where c.state in ('succeeded', 'failed')
+        union all
+        select c.parent_run_id, c.parent_seq from guildhall.runs c where c.finished_at is not null and c.parent_seq is not null
+    ) x join guildhall.runs r on r.id = x.run_id
+    where r.finished_at is null and 1 <> (
+        select count(*) from (
+            select j.data as input from guildhall.journal j where j.run_id = x.run_id and j.kind = 'event'
+            union all
+            select i.input from guildhall.run_inbox i where i.run_id = x.run_id
+        ) t
+        where (t.input ->> 'seq')::bigint = x.seq and t.input ->> 'event' in ('completed', 'failed'))
     union all
     select 'token of ' || l.resource || ' is not above its history' from guildhall.locks l
     where l.fencing_token < (select max(h.fencing_token) from guildhall.lock_history h where h.resource = l.resource)

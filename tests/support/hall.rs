@@ -45,22 +45,18 @@ impl RunView {
         ["completed", "faulted", "cancelled"].contains(&self.status())
     }
 
-    /// The step whose pointer ends in `/NAME`.
+    /// The latest step of this name.
     pub fn step(&self, name: &str) -> Option<&Value> {
-        let suffix = format!("/{name}");
         self.0["steps"]
             .as_array()?
             .iter()
-            .find(|s| s["step"].as_str().is_some_and(|p| p.ends_with(&suffix)))
+            .rfind(|step| step["name"] == name)
     }
 
     /// Names of the steps begun, in order.
     pub fn steps(&self) -> Vec<&str> {
         let steps = self.0["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-        steps
-            .iter()
-            .filter_map(|s| s["step"].as_str()?.rsplit('/').next())
-            .collect()
+        steps.iter().filter_map(|step| step["name"].as_str()).collect()
     }
 }
 

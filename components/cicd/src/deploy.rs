@@ -7,7 +7,7 @@ use guildhall_guest::{
     repository::{self, tool},
     store::{
         Idempotency,
-        run::{self, NewRun, StartOutcome},
+        run::{self, NewRun, RunOf, StartOutcome},
     },
 };
 use guildhall_skills::{
@@ -43,12 +43,13 @@ pub(crate) async fn deploy_artifact(call: &AgentCall) -> Result<Value, AgentErro
             repository::refused(Code::InvalidInput, question, "Name the environment.")
         }
     })?;
-    let definition = serde_json::to_value(&plan.definition).map_err(|error| {
-        repository::refused(Code::Internal, format!("The plan is not JSON: {error}."), "")
-    })?;
     let key = call.effect_key("deploy_artifact");
     let new = NewRun {
-        definition: &definition,
+        what: RunOf::Document {
+            definition: &plan.definition,
+            digest: &plan.digest,
+        },
+        input: &plan.input,
         title: &plan.title,
         requester: &call.requester,
         // A later attempt may plan against a base that has moved; what counts is that there is one run.

@@ -1,4 +1,5 @@
-//! `GET /v1/events`: the record of every state change, as JSON pages or as a stream of server-sent events.
+//! `/v1/events`: the record of every state change, as JSON pages or as a stream of server-sent events; and the way in for
+//! events from outside.
 //!
 //! A component of its own, because a stream occupies one of the places of its instance for as long as it lasts. What is
 //! sent comes from Postgres alone, in the order of positions: reading on behind the last one skips nothing.
@@ -7,6 +8,8 @@
     clippy::result_large_err,
     reason = "a Problem is made at most once in a request, and is small on wasm32"
 )]
+
+mod publish;
 
 use bytes::Bytes;
 use chrono::DateTime;
@@ -56,7 +59,11 @@ async fn handle(request: Request) -> Response<AnyBody> {
 }
 
 fn page_router() -> Router {
-    Router::new().get("/v1/events", ACCESS, page)
+    Router::new().get("/v1/events", ACCESS, page).post(
+        "/v1/events",
+        Access::Scope(Scope::EventsWrite),
+        publish::publish,
+    )
 }
 
 /// A moment as RFC 3339 has it, in UTC.

@@ -13,7 +13,7 @@ use guildhall_guest::{
     store::{
         Idempotency,
         chat::{self, ChatMessage, ChatRole, RecordOutcome},
-        run::{self, ChatTurn, NewRun, StartOutcome},
+        run::{self, ChatTurn, NewRun, RunOf, StartOutcome},
     },
 };
 use guildhall_skills::{
@@ -151,11 +151,13 @@ async fn start(
     planner: &Planner,
     plan: Plan,
 ) -> Handled {
-    let definition = serde_json::to_value(&plan.definition)
-        .map_err(|error| Problem::new(Code::Internal, format!("The plan is not JSON: {error}.")))?;
     let text = text(&plan, understanding);
     let new = NewRun {
-        definition: &definition,
+        what: RunOf::Document {
+            definition: &plan.definition,
+            digest: &plan.digest,
+        },
+        input: &plan.input,
         title: &plan.title,
         requester: &asked.requester,
         idempotency: asked.key.as_deref().map(|key| Idempotency {

@@ -69,11 +69,13 @@ pub(crate) async fn plan_task(trace: &Trace, message: &str) -> Result<Value, Age
     let summary = match &understanding.intent {
         Intent::Deliver { task } => match draft(trace, task).await {
             Ok(plan) => {
+                let summary = format!("Planned {} in {} steps.", plan.title, plan.steps.len());
                 result["title"] = json!(plan.title);
                 result["plan"] = json!(plan.steps);
                 result["risk"] = json!(plan.risk);
-                result["definition"] = json!(plan.definition);
-                format!("Planned {} in {} steps.", plan.title, plan.steps.len())
+                result["definition"] = plan.definition;
+                result["input"] = plan.input;
+                summary
             }
             Err(Refusal::Ask { missing, question }) => {
                 result["intent"] = json!(Intent::Unclear {

@@ -1,10 +1,9 @@
-//! Works off due runs: claim, interpret, advance, until nothing is due.
+//! Works off due runs: claim, fold, advance, until nothing is due.
 
+use crate::turn::{self, Known};
 use futures::future::join_all;
-use guildhall_flow::{Command, Definition, next};
 use guildhall_guest::{
     GuestDb, Trace, chain,
-    domain::Code,
     drain::Guard,
     log, random_u64,
     store::{
@@ -12,7 +11,6 @@ use guildhall_guest::{
         run::{self, AdvanceOutcome, ClaimedRun},
     },
 };
-use serde_json::{Value, json};
 use std::rc::Rc;
 
 /// Seconds a claim holds; an advance takes milliseconds, so a dead worker delays a run by no more than this.
@@ -50,18 +48,26 @@ pub async fn drain(trace: &Trace) {
     }
 }
 
-async fn claim() -> Result<Option<ClaimedRun>, DbError> {
-    run::claim(&GuestDb, &WORKER.with(String::clone), LEASE_S).await
+/// A claimed run, and the definitions that were known when it was claimed.
+struct Claim {
+    run: ClaimedRun,
+    known: Known,
 }
 
-async fn lane(first: Option<ClaimedRun>, trace: &Trace) {
+async fn claim() -> Result<Option<Claim>, DbError> {
+    let known = Known::now();
+    let run = run::claim(&GuestDb, &WORKER.with(String::clone), LEASE_S, &known.digests()).await?;
+    Ok(run.map(|run| Claim { run, known }))
+}
+
+async fn lane(first: Option<Claim>, trace: &Trace) {
     let mut claimed = first;
     loop {
-        if let Some(run) = claimed.take() {
-            advance(run, trace).await;
+        if let Some(claim) = claimed.take() {
+            advance(claim, trace).await;
         }
         match claim().await {
-            Ok(Some(run)) => claimed = Some(run),
+            Ok(Some(claim)) => claimed = Some(claim),
             Ok(None) => return,
             Err(error) => {
                 log::warn(format!(
@@ -73,41 +79,37 @@ async fn lane(first: Option<ClaimedRun>, trace: &Trace) {
     }
 }
 
-async fn advance(run: ClaimedRun, trace: &Trace) {
-    let commands = match commands(&run) {
-        Ok(commands) => commands,
+async fn advance(claim: Claim, trace: &Trace) {
+    let Claim { run, known } = claim;
+    let (run_id, epoch, position) = (run.run_id, run.epoch, run.journal_position);
+    let turn = match turn::take(run, &known) {
+        Ok(turn) => turn,
         Err(error) => {
-            log::warn(format!(
-                "the commands of run {} are not JSON: {error}",
-                run.run_id
-            ));
+            log::warn(format!("what run {run_id} came to is not JSON: {error}"));
             return;
         }
     };
-    match run::advance(&GuestDb, run.run_id, run.epoch, run.journal_position, &commands).await {
-        Ok(advanced) => {
-            if advanced.outcome == AdvanceOutcome::Advanced && advanced.requests_queued > 0 {
+    let advanced = run::advance(
+        &GuestDb,
+        run_id,
+        epoch,
+        position,
+        turn.state.as_ref(),
+        &turn.commands,
+        &turn.lifecycle,
+    );
+    match advanced.await {
+        // Other runs that are due now are claimed by this very loop.
+        Ok(advanced) if advanced.outcome == AdvanceOutcome::Advanced => {
+            if advanced.requests_queued > 0 {
                 chain::poke("requests", trace);
             }
+            if advanced.calls_queued > 0 {
+                chain::poke("calls", trace);
+            }
         }
+        Ok(_) => {}
         // Its lease runs out and the next claim takes it from where the journal stands.
-        Err(error) => log::warn(format!("could not advance run {}: {error}", run.run_id)),
+        Err(error) => log::warn(format!("could not advance run {run_id}: {error}")),
     }
-}
-
-/// What is to be done, as `run_advance` takes it. A definition that cannot be read ends the run, for it would never
-/// become readable.
-fn commands(run: &ClaimedRun) -> serde_json::Result<Value> {
-    let commands = match serde_json::from_value::<Definition>(run.definition.clone()) {
-        Ok(definition) => next(&definition, &run.journal),
-        Err(error) => vec![Command::Fault {
-            error: json!({
-                "code": Code::ConfigurationInvalid.as_str(),
-                "title": "The run's definition cannot be read",
-                "detail": error.to_string(),
-                "step": null,
-            }),
-        }],
-    };
-    serde_json::to_value(commands)
 }

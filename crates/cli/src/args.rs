@@ -37,7 +37,7 @@ pub enum Command {
     Doctor(Doctor),
     /// Ask for something in plain words
     Chat(Chat),
-    /// Runs: list, show, watch, cancel
+    /// Runs: list, show, start, watch, journal, pause, resume, signal, cancel
     #[command(subcommand)]
     Runs(Runs),
     /// Requests: list, show, submit, cancel, dead-letters, retry, discard, broadcast, broadcasts
@@ -55,7 +55,7 @@ pub enum Command {
     /// Locks: list, show, history, graph, statistics, contention, acquire, renew, release, force-release
     #[command(subcommand)]
     Locks(Locks),
-    /// Workflows: validate, plan
+    /// Workflows: validate, plan, put, list, show, run
     #[command(subcommand)]
     Workflows(Workflows),
     /// Serve the agents' tools over one git repository (MCP, loopback only)

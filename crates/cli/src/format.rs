@@ -2,7 +2,7 @@
 
 use crate::output::Tone;
 use chrono::{DateTime, Utc};
-use guildhall_domain::run::{Run, StepView};
+use guildhall_domain::run::StepView;
 use serde_json::Value;
 
 /// The first part of an id. Commands take any unambiguous beginning of an id, so this is enough to go on with.
@@ -35,9 +35,8 @@ pub fn tone(status: &str) -> Option<Tone> {
     match status {
         "completed" | "active" | "approved" | "succeeded" | "ok" | "free" => Some(Tone::Good),
         "faulted" | "failed" | "rejected" | "dead" | "timed_out" | "expired" | "revoked" => Some(Tone::Bad),
-        "busy" | "draining" | "suspect" | "waiting" | "pending" | "running" | "held" | "warning" => {
-            Some(Tone::Waiting)
-        }
+        "busy" | "draining" | "suspect" | "suspended" | "waiting" | "pending" | "running" | "held"
+        | "warning" => Some(Tone::Waiting),
         "cancelled" | "offline" | "skipped" | "planned" => Some(Tone::Dim),
         _ => None,
     }
@@ -49,20 +48,6 @@ pub fn spelled<T: serde::Serialize>(value: &T) -> String {
         .ok()
         .and_then(|text| text.as_str().map(str::to_string))
         .unwrap_or_default()
-}
-
-/// The name of a step: the last part of its pointer.
-pub fn step_name(pointer: &str) -> &str {
-    pointer.rsplit('/').next().unwrap_or(pointer)
-}
-
-/// The steps that a definition names, in order, as JSON pointers.
-pub fn planned_steps(definition: &Value) -> Vec<String> {
-    let steps = definition["do"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let pointer = |(index, step): (usize, &Value)| -> Option<String> {
-        Some(format!("/do/{index}/{}", step.as_object()?.keys().next()?))
-    };
-    steps.iter().enumerate().filter_map(pointer).collect()
 }
 
 /// How long a step took, or has taken so far.
@@ -91,6 +76,10 @@ pub fn step_result(step: &StepView) -> String {
     match (&step.result, step.status.as_str()) {
         (Some(result), _) => result_line(result),
         (None, "waiting") if step.skill == "approval" => "waits for a person's decision".into(),
+        (None, _) if step.child_run_id.is_some() => {
+            let child = step.child_run_id.map(|id| id.to_string()).unwrap_or_default();
+            format!("run {}", short_id(&child))
+        }
         (None, _) if step.attempts > 1 => format!("attempt {}", step.attempts),
         (None, _) => String::new(),
     }
@@ -128,23 +117,6 @@ pub fn error_line(error: &Value) -> String {
     }
 }
 
-/// A run's steps: those that began, then those that are still planned (none when it has ended).
-pub fn timeline(run: &Run) -> Vec<(String, Option<&StepView>)> {
-    let mut lines: Vec<(String, Option<&StepView>)> = run
-        .steps
-        .iter()
-        .map(|step| (step.step.clone(), Some(step)))
-        .collect();
-    if !run.status.is_terminal() {
-        for pointer in planned_steps(&run.definition) {
-            if !lines.iter().any(|(known, _)| *known == pointer) {
-                lines.push((pointer, None));
-            }
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,13 +134,6 @@ mod tests {
         ] {
             assert_eq!(duration(ms), text);
         }
-    }
-
-    #[test]
-    fn steps_of_a_definition_are_pointers_in_order() {
-        let definition = json!({"do": [{"review": {}}, {"a/b": {}}]});
-        assert_eq!(planned_steps(&definition), ["/do/0/review", "/do/1/a/b"]);
-        assert!(planned_steps(&json!({})).is_empty());
     }
 
     #[test]

@@ -24,7 +24,7 @@ const BODY_MAX_BYTES: usize = 64 << 20;
 pub struct Api {
     base: Url,
     token: Option<String>,
-    header: Option<(&'static str, &'static str)>,
+    header: Option<(&'static str, String)>,
 }
 
 /// An answer, whatever its status.
@@ -60,9 +60,9 @@ impl Api {
     }
 
     /// The same with a further header on every request.
-    pub fn header(self, name: &'static str, value: &'static str) -> Api {
+    pub fn header(self, name: &'static str, value: impl Into<String>) -> Api {
         Api {
-            header: Some((name, value)),
+            header: Some((name, value.into())),
             ..self
         }
     }

@@ -12,6 +12,7 @@ pub mod output;
 pub mod secret;
 pub mod sse;
 pub mod table;
+pub mod tree;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -68,7 +69,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Requests(requests) => commands::requests::run(context, requests).await,
         Command::Events(events) => commands::events::run(context, events).await,
         Command::Locks(locks) => commands::locks::run(context, locks).await,
-        Command::Workflows(workflows) => commands::workflows::run(context, workflows),
+        Command::Workflows(workflows) => commands::workflows::run(context, workflows).await,
         Command::Workspace(workspace) => commands::workspace::run(context, workspace).await,
         Command::Migrate(migrate) => commands::migrate::run(context, migrate).await,
         Command::Token(token) => commands::token::run(context, token).await,

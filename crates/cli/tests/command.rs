@@ -90,10 +90,11 @@ fn err(output: &Output) -> String {
 fn run(id: &str, status: &str) -> Value {
     json!({
         "id": id, "name": "deliver-change", "status": status, "requester": "rea", "title": "review good-change",
-        "definition": {"do": [{"review": {}}, {"test": {}}]}, "output": null,
+        "workflow": null, "digest": "d", "input": {}, "parent_run_id": null, "output": null,
+        "definition": {"do": [{"review": {"call": "agent"}}, {"check": {"if": "."}}, {"test": {"call": "agent"}}]},
         "error": if status == "faulted" { json!({"code": "checks_failed", "detail": "test failed"}) } else { Value::Null },
         "journal_position": 3, "created_at": "2026-01-01T00:00:00Z", "finished_at": null,
-        "steps": [{"step": "/do/0/review", "status": "completed", "agent": "code-review", "skill": "review_change",
+        "steps": [{"step": "/do/0/review", "name": "review", "kind": "agent", "status": "completed", "agent": "code-review", "skill": "review_change",
             "attempts": 1, "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:01.5Z",
             "result": {"summary": "no findings"}, "error": null}]
     })
@@ -173,6 +174,81 @@ fn a_beginning_of_an_id_is_enough_unless_two_have_it() {
     let output = stand.guildhall(&["runs", "show", "3f1c9a"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("several runs begin so"), "{}", err(&output));
+}
+
+#[test]
+fn a_run_is_started_by_reference_or_of_a_document() {
+    let stand = Stand::new(|_| (201, run(RUN, "pending")));
+    let output = stand.guildhall(&[
+        "workflows",
+        "run",
+        "team/deliver@1.2.0",
+        "--input",
+        "{\"n\": 1}",
+        "--title",
+        "t",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(out(&output), format!("{RUN}\n"));
+    let body = json!({"workflow": {"namespace": "team", "name": "deliver", "version": "1.2.0"}, "input": {"n": 1},
+        "title": "t"});
+    assert!(stand.asked()[0].starts_with("POST /v1/runs ") && stand.asked()[0].ends_with(&body.to_string()));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("w.yaml");
+    std::fs::write(&file, "do: []\n").unwrap();
+    let file = file.to_str().unwrap();
+    let output = stand.guildhall(&["runs", "start", "--file", file, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(stand.asked()[1].ends_with(&json!({"definition": "do: []\n", "input": {}}).to_string()));
+    for wrong in [
+        &["runs", "start"][..],
+        &["runs", "start", "deliver"],
+        &["runs", "start", "a/b", "--file", file],
+        &["runs", "start", "a/b", "--input", "{"],
+    ] {
+        assert_eq!(stand.guildhall(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(stand.asked().len(), 2, "nothing wrong is sent");
+}
+
+#[test]
+fn a_run_is_told_what_was_said() {
+    let stand = Stand::new(|_| (202, json!({"run_id": RUN, "accepted": "signal"})));
+    for (args, asked) in [
+        (&["runs", "pause", RUN][..], format!("/{RUN}/pause")),
+        (&["runs", "resume", RUN], format!("/{RUN}/resume")),
+        (
+            &["runs", "signal", RUN, "--type", "paid", "--data", "[3]"],
+            format!("/{RUN}/signal"),
+        ),
+    ] {
+        let output = stand.guildhall(args);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let last = stand.asked().pop().unwrap();
+        assert!(last.starts_with(&format!("POST /v1/runs{asked} ")), "{last}");
+    }
+    let event = json!({"type": "paid", "data": [3], "datacontenttype": "application/json"});
+    assert!(
+        stand.asked()[2].ends_with(&event.to_string()),
+        "{:?}",
+        stand.asked()
+    );
+}
+
+#[test]
+fn a_document_that_cannot_be_run_is_not_uploaded() {
+    let stand = Stand::new(|_| (201, json!({})));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("w.yaml");
+    std::fs::write(
+        &file,
+        "document: {dsl: 1.0.3, namespace: n, name: w, version: 1.0.0}\ndo:\n- a: {sit: {}}\n",
+    )
+    .unwrap();
+    let output = stand.guildhall(&["workflows", "put", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(out(&output).contains("w.yaml:3:"), "{}", out(&output));
+    assert!(stand.asked().is_empty());
 }
 
 #[test]

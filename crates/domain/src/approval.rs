@@ -51,6 +51,9 @@ pub struct Approval {
     pub action_hash: String,
     /// The risk assessment as `guildhall-policy` made it: `{tier, score, factors: [..]}`.
     pub risk: Value,
+    /// What it means, for people, in the words of the workflow.
+    #[serde(default)]
+    pub summary: Option<String>,
     /// Who asked for the run; may not decide.
     pub requester: String,
     /// Who decided.

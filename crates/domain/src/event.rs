@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A CloudEvent (CloudEvents 1.0.2, section 2, with the distributed-tracing extension).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct CloudEvent {
     /// The payload.
     #[serde(default)]
     pub data: Value,
+    /// Further attributes (CloudEvents 1.0.2, section 2, "Extension Context Attributes").
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// Redis channel on which anybody may publish requests as CloudEvents.

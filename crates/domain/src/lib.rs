@@ -15,5 +15,6 @@ pub mod request;
 pub mod run;
 pub mod scope;
 pub mod token;
+pub mod workflow;
 
 pub use problem::{Code, Problem};

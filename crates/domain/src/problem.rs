@@ -67,6 +67,10 @@ codes! {
     UnknownEnvironment = ("unknown_environment", 422, "The repository has no such environment"),
     /// No agent offers the skill.
     UnknownSkill = ("unknown_skill", 422, "No agent offers this skill"),
+    /// A workflow document cannot be run.
+    WorkflowInvalid = ("workflow_invalid", 422, "The workflow's document cannot be run"),
+    /// No such workflow was uploaded.
+    UnknownWorkflow = ("unknown_workflow", 422, "There is no such workflow"),
     /// The input of a skill does not fit its schema.
     InvalidInput = ("invalid_input", 422, "The input does not fit the skill's schema"),
     /// Too many requests wait for the agents of this skill.

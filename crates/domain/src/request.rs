@@ -212,6 +212,19 @@ pub struct AgentRequest {
     pub idempotency_key: String,
     /// When the answer is no longer wanted.
     pub deadline_at: DateTime<Utc>,
+    /// The locks that its run holds around the step. Whatever they guard refuses a lower token than it has seen.
+    #[serde(default)]
+    pub fences: Vec<Fence>,
+}
+
+/// A lock that is held, with the fencing token of its grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Fence {
+    /// The lock's name.
+    pub lock: String,
+    /// The token.
+    pub token: i64,
 }
 
 /// Why an agent could not do it.

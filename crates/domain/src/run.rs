@@ -1,6 +1,7 @@
-//! Runs: one execution of a definition, and its journal.
+//! Runs: one execution of a document, and its journal.
 
 use crate::id::RunId;
+use crate::workflow::WorkflowRef;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +15,10 @@ pub enum RunStatus {
     Pending,
     /// Being worked on.
     Running,
-    /// Waiting for a request or an approval.
+    /// Waiting for an answer, a time, an event or a lock.
     Waiting,
+    /// Paused by somebody: what is under way ends, nothing begins.
+    Suspended,
     /// Ended well.
     Completed,
     /// Ended with an error.
@@ -31,14 +34,23 @@ impl RunStatus {
     }
 }
 
-/// What a journal entry records. `step` is the JSON pointer of the step in the definition.
+/// What a journal entry records. `step` is the JSON pointer of the step in the document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EntryKind {
     /// The run was accepted.
     RunStarted,
-    /// A request for the step was made.
+    /// Something happened that its engine was told.
+    Event {
+        /// The step that it is about, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        /// The engine's input: `{event, step, seq, …}`.
+        data: Value,
+    },
+    /// A request for the step was made; in runs from before there were documents, as are those that follow up to
+    /// [`Self::ApprovalRequested`].
     StepStarted {
         /// The step.
         step: String,
@@ -73,7 +85,7 @@ pub enum EntryKind {
     },
     /// The run ended with an error.
     RunFaulted {
-        /// `{code, title, detail, step}`.
+        /// `{code, type, status, title, detail, instance, step}`.
         error: Value,
     },
     /// The run was withdrawn.
@@ -96,17 +108,21 @@ pub struct JournalEntry {
     pub kind: EntryKind,
 }
 
-/// A step as the timeline shows it, derived from the journal and the step's request or approval.
+/// A step as the timeline shows it: a request, an approval, a call, a child, or what is waited for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepView {
-    /// JSON pointer in the definition, for example `/do/0/review`.
+    /// JSON pointer in the document, for example `/do/0/review`, with the round of loops: `/do/1/each/do[3]/0/check`.
     pub step: String,
+    /// The name of its task, for example `review`.
+    pub name: String,
+    /// `agent`, `approval`, `http`, `openapi`, `a2a`, `mcp`, `function`, `workflow`, `wait`, `listen` or `lock`.
+    pub kind: String,
     /// `running`, `waiting`, `completed` or `faulted`.
     pub status: String,
-    /// The agent that did it; `None` for an approval.
+    /// The agent that did it, or that was asked for.
     pub agent: Option<String>,
-    /// The skill; `approval` for an approval.
+    /// The skill of an agent; else the kind.
     pub skill: String,
     /// Attempts made.
     pub attempts: i32,
@@ -118,6 +134,9 @@ pub struct StepView {
     pub result: Option<Value>,
     /// Its error.
     pub error: Option<Value>,
+    /// The run that it started.
+    #[serde(default)]
+    pub child_run_id: Option<RunId>,
 }
 
 /// A run as it stands.
@@ -126,7 +145,7 @@ pub struct StepView {
 pub struct Run {
     /// Its id.
     pub id: RunId,
-    /// The definition's name.
+    /// The document's name.
     pub name: String,
     /// Where it stands.
     pub status: RunStatus,
@@ -134,19 +153,31 @@ pub struct Run {
     pub requester: String,
     /// One line for people, for example `review, test and deploy good-change to production`.
     pub title: String,
-    /// The definition (`guildhall-flow::Definition`).
+    /// The version that it is a run of; `None` for a document that was given with it.
+    #[serde(default)]
+    pub workflow: Option<WorkflowRef>,
+    /// SHA-256 of the document, hex; `None` for runs from before there were documents.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// The document that it executes.
     pub definition: Value,
+    /// Its input.
+    #[serde(default)]
+    pub input: Value,
     /// The output, when completed.
     pub output: Option<Value>,
     /// The error, when faulted.
     pub error: Option<Value>,
     /// Entries in the journal.
     pub journal_position: i64,
+    /// The run that started it.
+    #[serde(default)]
+    pub parent_run_id: Option<RunId>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// The timeline; empty in lists.
+    /// The timeline, the last 1,000 steps; empty in lists.
     #[serde(default)]
     pub steps: Vec<StepView>,
 }

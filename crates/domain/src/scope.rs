@@ -40,10 +40,12 @@ scopes! {
     Admin = "admin",
     /// Talk to the orchestrator, which may start runs.
     Chat = "chat",
-    /// Read runs, their journals and requests.
+    /// Read workflows, runs, their journals, requests and events.
     RunsRead = "runs:read",
-    /// Start and cancel runs; submit requests.
+    /// Upload workflows; start, signal and cancel runs; submit requests.
     RunsWrite = "runs:write",
+    /// Publish events, which runs may wait for.
+    EventsWrite = "events:write",
     /// Read approvals.
     ApprovalsRead = "approvals:read",
     /// Approve or reject. Only tokens of people may use it.

@@ -17,8 +17,8 @@ pub enum Message {
     Invalid(String),
 }
 
-/// Tells what a message is. The attributes that every CloudEvent must have are checked here (CloudEvents 1.0.2,
-/// section 3.1), so that the reason can name the field; the data is checked where it is stored.
+/// Tells what a message is. The attributes that every CloudEvent must have are checked here (CloudEvents 1.0.2, section
+/// 3.1), so that the reason can name the field; the data is checked where it is stored.
 pub fn classify(message: &[u8]) -> Message {
     if message.len() > MAX_MESSAGE {
         return Message::Invalid(format!("it is larger than {MAX_MESSAGE} bytes"));
@@ -27,17 +27,8 @@ pub fn classify(message: &[u8]) -> Message {
         Ok(event) => event,
         Err(error) => return Message::Invalid(format!("it is not JSON: {error}")),
     };
-    if !event.is_object() {
-        return Message::Invalid("it is not a JSON object".into());
-    }
-    for attribute in ["specversion", "id", "source", "type"] {
-        match event[attribute].as_str() {
-            Some("") | None => return Message::Invalid(format!("`{attribute}` must be a non-empty string")),
-            Some(version) if attribute == "specversion" && version != "1.0" => {
-                return Message::Invalid("`specversion` must be 1.0".into());
-            }
-            Some(_) => {}
-        }
+    if let Some(why) = misfit(&event) {
+        return Message::Invalid(why);
     }
     match event["type"].as_str() {
         Some(REQUEST_EVENT) => Message::Request(event),
@@ -46,6 +37,22 @@ pub fn classify(message: &[u8]) -> Message {
             "its `type` is neither {REQUEST_EVENT} nor {DOORBELL_EVENT}"
         )),
     }
+}
+
+/// Why a value is not a CloudEvent in its JSON form; `None` when it is one.
+pub fn misfit(event: &Value) -> Option<String> {
+    if !event.is_object() {
+        return Some("it is not a JSON object".into());
+    }
+    ["specversion", "id", "source", "type"]
+        .into_iter()
+        .find_map(|attribute| match event[attribute].as_str() {
+            Some("") | None => Some(format!("`{attribute}` must be a non-empty string")),
+            Some(version) if attribute == "specversion" && version != "1.0" => {
+                Some("`specversion` must be 1.0".into())
+            }
+            Some(_) => None,
+        })
 }
 
 #[cfg(test)]

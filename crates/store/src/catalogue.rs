@@ -71,6 +71,7 @@ statements! {
     CHECK_RESULTS = "check_results($1::text)", true;
     EVENT_ACCEPT = "event_accept($1::jsonb, $2::jsonb)", true;
     EVENT_LIST = "event_list($1::text, $2::text, $3::text, $4::text, $5::bigint)", true;
+    EVENT_PUBLISH = "event_publish($1::jsonb, $2::text)", false;
     EVENT_REFUSE = "event_refuse($1::jsonb, $2::text)", false;
     LOCK_ACQUIRE = "lock_acquire($1::text, $2::text, $3::text, $4::bigint, $5::text, $6::text, $7::bigint, $8::text, $9::bigint, $10::boolean)", false;
     LOCK_ACQUIRE_ALL = "lock_acquire_all($1::jsonb, $2::text, $3::text, $4::bigint, $5::text, $6::bigint, $7::text, $8::boolean)", false;
@@ -103,19 +104,28 @@ statements! {
     REQUEST_RENEW = "request_renew($1::text, $2::bigint, $3::bigint)", true;
     REQUEST_RETRY = "request_retry($1::text, $2::text, $3::text)", false;
     REQUEST_SUBMIT = "request_submit($1::jsonb, $2::text, $3::text, $4::text, $5::jsonb)", false;
-    RUN_ADVANCE = "run_advance($1::text, $2::bigint, $3::bigint, $4::jsonb)", false;
+    RUN_ADVANCE = "run_advance($1::text, $2::bigint, $3::bigint, $4::jsonb, $5::jsonb, $6::jsonb)", false;
+    RUN_CALL_CLAIM = "run_call_claim($1::text, $2::bigint, $3::bigint)", false;
+    RUN_CALL_FINISH = "run_call_finish($1::text, $2::bigint, $3::bigint, $4::jsonb, $5::jsonb)", true;
+    RUN_CALL_RENEW = "run_call_renew($1::text, $2::bigint, $3::bigint, $4::bigint)", true;
     RUN_CANCEL = "run_cancel($1::text, $2::text, $3::text)", false;
-    RUN_CLAIM = "run_claim($1::text, $2::bigint)", false;
+    RUN_CLAIM = "run_claim($1::text, $2::bigint, $3::jsonb)", false;
     RUN_GET = "run_get($1::text)", true;
     RUN_JOURNAL = "run_journal($1::text, $2::bigint, $3::bigint)", true;
     RUN_LIST = "run_list($1::text, $2::text, $3::bigint)", true;
-    RUN_START = "run_start($1::jsonb, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text)", false;
+    RUN_PAUSE = "run_pause($1::text, $2::text)", false;
+    RUN_RESUME = "run_resume($1::text, $2::text)", false;
+    RUN_SIGNAL = "run_signal($1::text, $2::jsonb, $3::text)", false;
+    RUN_START = "run_start($1::jsonb, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text)", false;
     SCHEMA_VERSION = "schema_version()", true;
     TICKER_TICK = "ticker_tick($1::text, $2::bigint)", true;
     TOKEN_CREATE = "token_create($1::text, $2::text, $3::text, $4::jsonb, $5::text, $6::bigint, $7::text)", false;
     TOKEN_LIST = "token_list()", true;
     TOKEN_REVOKE = "token_revoke($1::text, $2::text)", true;
     TOKEN_VERIFY = "token_verify($1::text)", true;
+    WORKFLOW_GET = "workflow_get($1::text, $2::text, $3::text)", true;
+    WORKFLOW_LIST = "workflow_list($1::text, $2::text, $3::bigint)", true;
+    WORKFLOW_PUT = "workflow_put($1::jsonb, $2::text, $3::text, $4::text)", false;
 }
 
 /// Whether `sql` may be run again after a connection broke before its answer came. Unknown text may not.

@@ -77,6 +77,10 @@ impl Param {
     pub(crate) fn json(value: &Value) -> Self {
         Param::Json(json_without_nul(value))
     }
+
+    pub(crate) fn opt_json(value: Option<&Value>) -> Self {
+        Param::OptJson(value.map(json_without_nul))
+    }
 }
 
 /// What kind of failure a [`DbError`] is.

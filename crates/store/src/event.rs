@@ -1,7 +1,7 @@
 //! Events that come in from outside, by Redis or webhook.
 
 use crate::{
-    catalogue::{EVENT_ACCEPT, EVENT_REFUSE},
+    catalogue::{EVENT_ACCEPT, EVENT_PUBLISH, EVENT_REFUSE},
     db::{Db, DbError, Param},
     row,
 };
@@ -54,4 +54,32 @@ pub async fn refuse<D: Db>(db: &D, event: &Value, detail: &str) -> Result<(), Db
     row::one::<String, D>(db, &EVENT_REFUSE, &[Param::json(event), Param::text(detail)])
         .await
         .map(|_| ())
+}
+
+/// What became of an event for runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishOutcome {
+    /// Every run that listens for such an event was told.
+    Accepted,
+    /// The same source sent the same id before; nothing was done again.
+    Duplicate,
+    /// It is no CloudEvent, or claims to come from the hall; `detail` says why.
+    Invalid,
+}
+
+/// The answer to [`publish`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Published {
+    /// What happened.
+    pub outcome: PublishOutcome,
+    /// How many runs were told: poke the workflows component when not zero.
+    pub delivered: i64,
+    /// Why it is invalid.
+    pub detail: Option<String>,
+}
+
+/// Delivers a CloudEvent from outside to all runs that listen for it, once per `(source, id)`.
+pub async fn publish<D: Db>(db: &D, event: &Value, by: &str) -> Result<Published, DbError> {
+    row::one(db, &EVENT_PUBLISH, &[Param::json(event), Param::text(by)]).await
 }

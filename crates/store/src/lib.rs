@@ -23,13 +23,15 @@ mod page;
 pub mod request;
 mod row;
 pub mod run;
+pub mod run_call;
 pub mod token;
+pub mod workflow;
 
 pub use db::{Db, DbError, DbErrorKind, Param};
 pub use page::{MAX_PAGE, Page};
 
 /// The newest migration these functions are written for. `ops::readiness` tells what the database has.
-pub const SCHEMA_VERSION: i32 = 6;
+pub const SCHEMA_VERSION: i32 = 7;
 
 /// A caller's promise that two calls are the same: the key, and a fingerprint of the whole body.
 ///

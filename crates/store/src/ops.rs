@@ -51,6 +51,8 @@ pub struct Tick {
     pub probes_due: bool,
     /// The end of a request waits to be told to a URL: poke the requests component.
     pub callbacks_due: bool,
+    /// A run's call over HTTP is to be made: poke the calls component.
+    pub calls_due: bool,
 }
 
 /// Takes or renews the ticker's lease for `lease_s` seconds and, when leading, sweeps: lapsed approvals, requests past

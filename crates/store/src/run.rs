@@ -2,23 +2,50 @@
 
 use crate::{
     Idempotency,
-    catalogue::{RUN_ADVANCE, RUN_CANCEL, RUN_CLAIM, RUN_GET, RUN_JOURNAL, RUN_LIST, RUN_START},
+    catalogue::{
+        RUN_ADVANCE, RUN_CANCEL, RUN_CLAIM, RUN_GET, RUN_JOURNAL, RUN_LIST, RUN_PAUSE, RUN_RESUME,
+        RUN_SIGNAL, RUN_START,
+    },
     db::{Db, DbError, Param},
     page::{MAX_PAGE, Page, rows_wanted},
     row,
 };
+use chrono::{DateTime, Utc};
 use guildhall_domain::{
     id::RunId,
     run::{JournalEntry, Run, RunStatus},
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// What a run executes.
+#[derive(Clone, Copy, Debug)]
+pub enum RunOf<'a> {
+    /// A document that comes with it.
+    Document {
+        /// The document as JSON, validated by `guildhall-flow`.
+        definition: &'a Value,
+        /// Its digest.
+        digest: &'a str,
+    },
+    /// A version that was put before.
+    Workflow {
+        /// The namespace.
+        namespace: &'a str,
+        /// The name.
+        name: &'a str,
+        /// The version; `latest` is pinned when the run starts.
+        version: &'a str,
+    },
+}
 
 /// A run to start.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRun<'a> {
-    /// The definition, validated by `guildhall-flow`.
-    pub definition: &'a Value,
+    /// What it executes.
+    pub what: RunOf<'a>,
+    /// Its input.
+    pub input: &'a Value,
     /// One line for people.
     pub title: &'a str,
     /// Who asks for it.
@@ -52,6 +79,8 @@ pub enum StartOutcome {
     Conflict,
     /// The chat session was begun by another principal; nothing was started.
     NotYours,
+    /// There is no such version of a workflow; nothing was started.
+    UnknownWorkflow,
 }
 
 /// The answer to [`start`].
@@ -65,9 +94,20 @@ pub struct Started {
 
 /// Accepts a run: once this returns `started` it will be worked on until it ends.
 pub async fn start<D: Db>(db: &D, new: NewRun<'_>) -> Result<Started, DbError> {
+    let mut run = json!({"title": new.title, "input": new.input});
+    match new.what {
+        RunOf::Document { definition, digest } => {
+            run["definition"] = definition.clone();
+            run["digest"] = digest.into();
+        }
+        RunOf::Workflow {
+            namespace,
+            name,
+            version,
+        } => run["workflow"] = json!({"namespace": namespace, "name": name, "version": version}),
+    }
     let params = [
-        Param::json(new.definition),
-        Param::text(new.title),
+        Param::json(&run),
         Param::text(new.requester),
         Param::opt_text(new.idempotency.map(|idempotency| idempotency.key)),
         Param::opt_text(new.idempotency.map(|idempotency| idempotency.fingerprint)),
@@ -87,27 +127,44 @@ pub struct ClaimedRun {
     pub epoch: i64,
     /// The journal's length; hand it to [`advance`].
     pub journal_position: i64,
-    /// The definition.
-    pub definition: Value,
-    /// The whole journal.
-    pub journal: Vec<JournalEntry>,
+    /// The document's digest.
+    pub digest: String,
+    /// The document; `None` when the worker said that it knows the digest.
+    pub definition: Option<Value>,
+    /// The run's input.
+    pub input: Value,
+    /// When it started: the time of the engine's start.
+    pub started_at: DateTime<Utc>,
+    /// The snapshot of the last advance; `None` before the first.
+    pub state: Option<Value>,
+    /// What happened since the snapshot, in order: `guildhall_flow::engine::Event`, each with its `position`.
+    pub events: Vec<Value>,
 }
 
-/// Claims the run that has been due longest, if any is due, for `lease_s` seconds (1 to 3,600).
-pub async fn claim<D: Db>(db: &D, worker: &str, lease_s: i64) -> Result<Option<ClaimedRun>, DbError> {
-    row::optional(db, &RUN_CLAIM, &[Param::text(worker), Param::Int(lease_s)]).await
+/// Claims the run that has waited longest for a worker, if any, for `lease_s` seconds (1 to 3,600). The documents of the
+/// digests in `known` are not sent.
+pub async fn claim<D: Db>(
+    db: &D,
+    worker: &str,
+    lease_s: i64,
+    known: &[String],
+) -> Result<Option<ClaimedRun>, DbError> {
+    let params = [
+        Param::text(worker),
+        Param::Int(lease_s),
+        Param::json(&json!(known)),
+    ];
+    row::optional(db, &RUN_CLAIM, &params).await
 }
 
 /// What became of an advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdvanceOutcome {
-    /// The commands were applied and the lease given back.
+    /// The snapshot is kept, the commands were applied and the lease given back.
     Advanced,
     /// The claim is not the current one, has run out, or the run has ended: nothing was done.
     Stale,
-    /// The journal grew since the claim: nothing was done, the lease is given back and the run is due.
-    Behind,
 }
 
 /// The answer to [`advance`].
@@ -117,25 +174,85 @@ pub struct Advanced {
     pub outcome: AdvanceOutcome,
     /// Requests that were queued: poke the requests component when not zero.
     pub requests_queued: i64,
+    /// Calls that were queued: poke the calls component when not zero.
+    pub calls_queued: i64,
+    /// Commands that made a run due, this one or others: claim again when not zero.
+    pub runs_due: i64,
     /// The run's status now; `None` when there is no such run.
     pub status: Option<RunStatus>,
 }
 
-/// Applies commands (an array of `guildhall_flow::Command`) to a claimed run; none means "wait".
+/// Keeps the snapshot of a claimed run (`None` only for a run that ends without one), applies the commands (an array of
+/// `guildhall_flow::engine::Command`, in order), records the CloudEvents of `lifecycle` and gives the lease back.
 pub async fn advance<D: Db>(
     db: &D,
     run_id: RunId,
     epoch: i64,
     journal_position: i64,
+    state: Option<&Value>,
     commands: &Value,
+    lifecycle: &Value,
 ) -> Result<Advanced, DbError> {
     let params = [
         Param::id(run_id),
         Param::Int(epoch),
         Param::Int(journal_position),
+        Param::opt_json(state),
         Param::json(commands),
+        Param::json(lifecycle),
     ];
     row::one(db, &RUN_ADVANCE, &params).await
+}
+
+/// What became of a wish about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteOutcome {
+    /// The run is told: poke the workflows component.
+    Accepted,
+    /// There is no such run.
+    NotFound,
+    /// It has ended.
+    Ended,
+}
+
+/// Suspends a run: what is under way ends, nothing begins.
+pub async fn pause<D: Db>(db: &D, run_id: RunId, by: &str) -> Result<NoteOutcome, DbError> {
+    row::one(db, &RUN_PAUSE, &[Param::id(run_id), Param::text(by)]).await
+}
+
+/// Lets a suspended run go on.
+pub async fn resume<D: Db>(db: &D, run_id: RunId, by: &str) -> Result<NoteOutcome, DbError> {
+    row::one(db, &RUN_RESUME, &[Param::id(run_id), Param::text(by)]).await
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalOutcome {
+    /// The run is told: poke the workflows component.
+    Accepted,
+    /// There is no such run.
+    NotFound,
+    /// It has ended.
+    Ended,
+    /// It is no CloudEvent, or claims to come from the hall; `detail` says why.
+    Invalid,
+}
+
+/// The answer to [`signal`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Signalled {
+    /// What happened.
+    pub outcome: SignalOutcome,
+    /// Why it is invalid.
+    pub detail: Option<String>,
+}
+
+/// Delivers a CloudEvent to one run, whatever it listens for.
+pub async fn signal<D: Db>(db: &D, run_id: RunId, event: &Value, by: &str) -> Result<Signalled, DbError> {
+    let params = [Param::id(run_id), Param::json(event), Param::text(by)];
+    row::one(db, &RUN_SIGNAL, &params).await
 }
 
 /// What became of a cancellation.
@@ -159,7 +276,7 @@ pub struct Cancelled {
     pub run: Option<Run>,
 }
 
-/// Withdraws a run, its open requests and its pending approvals.
+/// Withdraws a run with everything that is open in it, the runs that it waits for included.
 pub async fn cancel<D: Db>(db: &D, run_id: RunId, by: &str, reason: &str) -> Result<Cancelled, DbError> {
     let params = [Param::id(run_id), Param::text(by), Param::text(reason)];
     row::one(db, &RUN_CANCEL, &params).await
@@ -181,6 +298,7 @@ pub async fn list<D: Db>(
         RunStatus::Pending => "pending",
         RunStatus::Running => "running",
         RunStatus::Waiting => "waiting",
+        RunStatus::Suspended => "suspended",
         RunStatus::Completed => "completed",
         RunStatus::Faulted => "faulted",
         RunStatus::Cancelled => "cancelled",

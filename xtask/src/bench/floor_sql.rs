@@ -190,8 +190,8 @@ impl SqlWorker {
             .row(
                 &self.first,
                 &[
-                    &run["definition"],
-                    &title,
+                    &json!({"definition": run["definition"], "digest": run["digest"], "title": title,
+                        "input": run["input"]}),
                     &requester,
                     &none,
                     &none,

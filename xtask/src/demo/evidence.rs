@@ -154,7 +154,7 @@ pub fn nothing_ran_twice(
         .as_array()
         .into_iter()
         .flatten()
-        .filter(|entry| entry["kind"] == "step_completed")
+        .filter(|entry| entry["kind"] == "event" && entry["data"]["event"] == "completed")
     {
         *completions
             .entry(entry["step"].as_str().unwrap_or_default())
@@ -276,7 +276,10 @@ mod tests {
         let started = |key: &str| json!({"key": key, "step": "command", "event": "started"}).to_string();
         let run = json!({"id": "r1"});
         let journal: Vec<Value> = (0..5)
-            .map(|n| json!({"kind": "step_completed", "step": format!("/do/{n}/s{n}")}))
+            .map(|n| {
+                let data = json!({"event": "completed", "seq": n + 1, "output": {}});
+                json!({"kind": "event", "step": format!("/do/{n}/s{n}"), "data": data})
+            })
             .collect();
         let look = |lines: &[String]| {
             std::fs::write(dir.path().join("workspace/x/effects.log"), lines.join("\n")).unwrap();

@@ -23,9 +23,9 @@ pub fn steps(run: &Value) -> Vec<&Value> {
     run["steps"].as_array().into_iter().flatten().collect()
 }
 
-/// The name of a step: the last part of its pointer.
+/// The name of a step.
 pub fn name_of(step: &Value) -> &str {
-    step["step"].as_str().map(last_part).unwrap_or_default()
+    step["name"].as_str().unwrap_or_default()
 }
 
 /// The last part of a step's pointer.

@@ -11,6 +11,7 @@ pub mod locks;
 pub mod migrate;
 pub mod requests;
 pub mod runs;
+pub mod start;
 pub mod token;
 pub mod up;
 pub mod watch;

@@ -1,6 +1,6 @@
 //! `guildhall runs`: what became of what was asked for.
 
-use super::{Paging, items, next_page, read, watch};
+use super::{Paging, items, next_page, read, start, watch};
 use crate::context::Context;
 use crate::error::Result;
 use crate::format::{self, short_id, spelled};
@@ -8,6 +8,7 @@ use crate::http::Api;
 use crate::ids;
 use crate::output::{Output, Tone, say};
 use crate::table::{Cell, draw, draw_plain};
+use crate::tree::{self, What};
 use guildhall_domain::run::{Run, RunStatus};
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ pub enum Runs {
     /// List runs, the newest first
     List {
         /// Only runs that stand here
-        #[arg(long, value_parser = ["pending", "running", "waiting", "completed", "faulted", "cancelled"], value_name = "STATUS")]
+        #[arg(long, value_parser = ["pending", "running", "waiting", "suspended", "completed", "faulted", "cancelled"], value_name = "STATUS")]
         status: Option<String>,
         /// Which part of the list
         #[command(flatten)]
@@ -39,6 +40,40 @@ pub enum Runs {
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<u64>,
     },
+    /// Start a run of a workflow
+    Start(start::Start),
+    /// Show a run's journal: everything that it was told, in order
+    Journal {
+        /// The run's id, or its beginning
+        run: String,
+    },
+    /// Hold a run: what is under way ends, nothing begins
+    Pause {
+        /// The run's id, or its beginning
+        run: String,
+    },
+    /// Let a run that is held go on
+    Resume {
+        /// The run's id, or its beginning
+        run: String,
+    },
+    /// Send a run an event that it may wait for
+    Signal {
+        /// The run's id, or its beginning
+        run: String,
+        /// The event's type
+        #[arg(long, value_name = "TYPE")]
+        r#type: String,
+        /// The event's data, as JSON; @FILE reads it from a file
+        #[arg(long, value_name = "JSON")]
+        data: Option<String>,
+        /// The event's source, a URI
+        #[arg(long, value_name = "URI")]
+        source: Option<String>,
+        /// The event's subject
+        #[arg(long, value_name = "TEXT")]
+        subject: Option<String>,
+    },
     /// Withdraw a run
     Cancel {
         /// The run's id, or its beginning
@@ -59,6 +94,29 @@ pub async fn run(context: &Context, command: Runs) -> Result<()> {
         Runs::Watch { run, timeout } => {
             let id = ids::resolve(&api, "run", "/v1/runs", &run).await?;
             watch::follow(&api, output, &id, timeout).await
+        }
+        Runs::Start(given) => start::run(context, given).await,
+        Runs::Journal { run } => journal(&api, output, &run).await,
+        Runs::Pause { run } => tell(&api, output, &run, "pause", &json!({})).await,
+        Runs::Resume { run } => tell(&api, output, &run, "resume", &json!({})).await,
+        Runs::Signal {
+            run,
+            r#type,
+            data,
+            source,
+            subject,
+        } => {
+            let mut event = json!({ "type": r#type });
+            if let Some(data) = data {
+                event["data"] = start::value("signal the run", "--data", &data)?;
+                event["datacontenttype"] = "application/json".into();
+            }
+            for (name, given) in [("source", source), ("subject", subject)] {
+                if let Some(given) = given {
+                    event[name] = given.into();
+                }
+            }
+            tell(&api, output, &run, "signal", &event).await
         }
         Runs::Cancel { run, reason } => cancel(&api, output, &run, &reason).await,
     }
@@ -107,16 +165,41 @@ async fn show(api: &Api, output: &Output, given: &str, journal: bool) -> Result<
     }
     let run: Run = read(what, document["run"].clone())?;
     output.write(&describe(output, &run))?;
-    for entry in document["journal"].as_array().into_iter().flatten() {
+    tell_journal(output, &document["journal"])
+}
+
+async fn journal(api: &Api, output: &Output, given: &str) -> Result<()> {
+    let id = ids::resolve(api, "run", "/v1/runs", given).await?;
+    let entries = read_journal(api, &id).await?;
+    if output.json {
+        return output.document("guildhall.journal.v1", json!({ "run_id": id, "items": entries }));
+    }
+    tell_journal(output, &entries)
+}
+
+fn tell_journal(output: &Output, entries: &Value) -> Result<()> {
+    for entry in entries.as_array().into_iter().flatten() {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let position = entry["position"].as_i64().unwrap_or_default();
-        let (at, kind) = (
-            entry["at"].as_str().unwrap_or_default(),
-            entry["kind"].as_str().unwrap_or_default(),
-        );
-        let step = entry["step"].as_str().unwrap_or_default();
+        let kind = match &entry["data"]["event"] {
+            Value::String(event) if entry["kind"] == "event" => event.clone(),
+            _ => text(&entry["kind"]),
+        };
+        let (at, step) = (text(&entry["at"]), text(&entry["step"]));
         output.line(format!("  {position:>4}  {at}  {kind} {step}").trim_end())?;
     }
     Ok(())
+}
+
+/// Pauses, resumes or signals a run.
+async fn tell(api: &Api, output: &Output, given: &str, verb: &str, body: &Value) -> Result<()> {
+    let id = ids::resolve(api, "run", "/v1/runs", given).await?;
+    let what = format!("{verb} the run");
+    let answer = api.post(&what, &format!("/v1/runs/{id}/{verb}"), body).await?;
+    if output.json {
+        return output.document("guildhall.run_told.v1", answer);
+    }
+    output.line(&format!("run {id} is told: {verb}"))
 }
 
 async fn read_journal(api: &Api, id: &str) -> Result<Value> {
@@ -162,25 +245,28 @@ pub fn describe(output: &Output, run: &Run) -> String {
         run.requester,
         format::relative(run.created_at)
     ));
-    let rows: Vec<Vec<Cell>> = format::timeline(run)
+    let rows: Vec<Vec<Cell>> = tree::lines(run)
         .into_iter()
-        .map(|(pointer, step)| {
-            let name = format::step_name(&pointer).to_string();
-            match step {
-                Some(step) => vec![
-                    format!("  {name}").into(),
+        .map(|line| {
+            let name = format!("  {}{}", "  ".repeat(line.depth), line.name);
+            match line.what {
+                What::Step(step) => vec![
+                    name.into(),
                     Cell::toned(&step.status, format::tone(&step.status)),
                     format::step_actor(step).into(),
                     format::step_time(step).into(),
                     format::step_result(step).into(),
                 ],
-                None => vec![
-                    format!("  {name}").into(),
-                    Cell::toned("planned", Some(Tone::Dim)),
-                    "".into(),
-                    "".into(),
-                    "".into(),
-                ],
+                What::Planned | What::Around => {
+                    let mark = if line.what == What::Planned { "planned" } else { "" };
+                    vec![
+                        name.into(),
+                        Cell::toned(mark, Some(Tone::Dim)),
+                        "".into(),
+                        "".into(),
+                        "".into(),
+                    ]
+                }
             }
         })
         .collect();

@@ -117,11 +117,13 @@ impl View {
         }
         for step in &run.steps {
             let news = format!("{}{}", step.status, step.attempts);
-            if self.said.get(&step.step) == Some(&news) {
+            // A `try` reaches the same step again and again.
+            let which = format!("{} {}", step.step, step.started_at);
+            if self.said.get(&which) == Some(&news) {
                 continue;
             }
-            self.said.insert(step.step.clone(), news);
-            let (name, actor) = (format::step_name(&step.step), format::step_actor(step));
+            self.said.insert(which, news);
+            let (name, actor) = (&step.name, format::step_actor(step));
             let time = step
                 .finished_at
                 .map(|_| format::step_time(step))

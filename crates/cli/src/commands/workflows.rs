@@ -1,12 +1,18 @@
-//! `guildhall workflows`: whether a workflow's document can be run, and what it may touch. Needs no fleet.
+//! `guildhall workflows`: documents of workflows, and what the fleet has of them. Checking and planning need no fleet.
 
+use super::start::{self, reference, text};
+use super::{Paging, items, next_page};
 use crate::context::Context;
 use crate::error::{CliError, Result};
+use crate::format;
+use crate::http::segment;
+use crate::output::say;
 use crate::table::{Cell, draw};
+use guildhall_domain::workflow::Workflow;
+use guildhall_flow::dsl::Definition;
 use guildhall_flow::plan::{Plan, Touch, plan};
 use guildhall_flow::validate::{Findings, parse};
 use serde_json::json;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What to do with workflows.
@@ -22,51 +28,145 @@ pub enum Workflows {
         /// The document, in YAML or JSON; - for standard input
         file: PathBuf,
     },
+    /// Upload a workflow; its version never changes afterwards
+    Put {
+        /// The document, in YAML or JSON; - for standard input
+        file: PathBuf,
+    },
+    /// List the workflows that were uploaded
+    List {
+        /// Only those of this namespace
+        #[arg(long, value_name = "NAME")]
+        namespace: Option<String>,
+        /// Which part of the list
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Show a workflow's document as it was uploaded
+    Show {
+        /// NAMESPACE/NAME, or NAMESPACE/NAME@VERSION
+        workflow: String,
+    },
+    /// Start a run of a workflow
+    Run(start::Start),
 }
 
 /// Carries the command out.
-pub fn run(context: &Context, command: Workflows) -> Result<()> {
+pub async fn run(context: &Context, command: Workflows) -> Result<()> {
     match command {
         Workflows::Validate { file } => validate(context, &file),
         Workflows::Plan { file } => show_plan(context, &file),
+        Workflows::Put { file } => put(context, &file).await,
+        Workflows::List { namespace, paging } => list(context, namespace, paging).await,
+        Workflows::Show { workflow } => show(context, &workflow).await,
+        Workflows::Run(given) => start::run(context, given).await,
     }
 }
 
-fn read(file: &Path) -> Result<String> {
-    let mut text = String::new();
-    let outcome = match file.to_str() {
-        Some("-") => std::io::stdin().read_to_string(&mut text).map(|_| text),
-        _ => std::fs::read_to_string(file),
-    };
-    outcome.map_err(|error| CliError::new(format!("cannot read {}", file.display())).cause(&error))
+async fn put(context: &Context, file: &Path) -> Result<()> {
+    let text = text(file)?;
+    // Checked here first, because only here the findings can name the file.
+    let definition = checked(context, file, &text)?;
+    let body = json!({ "definition": text });
+    let answer = context
+        .api()?
+        .post("upload the workflow", "/v1/workflows", &body)
+        .await?;
+    if context.output.json {
+        return context.output.document("guildhall.workflow.v1", answer);
+    }
+    context.output.line(&definition.reference())?;
+    let own = &definition.document;
+    say(&format!(
+        "guildhall workflows run {}/{}@{}",
+        own.namespace, own.name, own.version
+    ));
+    Ok(())
+}
+
+async fn list(context: &Context, namespace: Option<String>, paging: Paging) -> Result<()> {
+    let what = "list the workflows";
+    let path = format!("/v1/workflows{}", paging.query(&[("namespace", namespace)]));
+    let page = context.api()?.get(what, &path).await?;
+    let output = &context.output;
+    if output.json {
+        return output.document("guildhall.workflows.v1", page);
+    }
+    let workflows: Vec<Workflow> = items(what, &page)?;
+    let rows: Vec<Vec<Cell>> = workflows
+        .iter()
+        .map(|workflow| {
+            vec![
+                format!("{}/{}", workflow.namespace, workflow.name).into(),
+                workflow.version.as_str().into(),
+                format::relative(workflow.created_at).into(),
+                workflow.created_by.as_str().into(),
+                workflow.title.as_deref().unwrap_or_default().into(),
+            ]
+        })
+        .collect();
+    output.write(&draw(
+        output,
+        &["WORKFLOW", "VERSION", "UPLOADED", "BY", "TITLE"],
+        &rows,
+    ))?;
+    if rows.is_empty() {
+        say("there are none; `guildhall workflows put FILE` uploads one");
+    }
+    next_page(&page, "guildhall workflows list");
+    Ok(())
+}
+
+async fn show(context: &Context, given: &str) -> Result<()> {
+    let what = "show the workflow";
+    let (namespace, name, version) = reference(what, given)?;
+    let path = format!(
+        "/v1/workflows/{}/{}/{}",
+        segment(namespace),
+        segment(name),
+        segment(version)
+    );
+    let answer = context.api()?.get(what, &path).await?;
+    if context.output.json {
+        return context.output.document("guildhall.workflow.v1", answer);
+    }
+    let source = answer["source"].as_str().unwrap_or_default();
+    context.output.write(&format!("{}\n", source.trim_end()))
+}
+
+/// Reads a document; what is wrong with it is told line by line.
+fn checked(context: &Context, file: &Path, text: &str) -> Result<Definition> {
+    parse(text).map_err(|findings| {
+        let told = tell(context, file, &findings);
+        told.err().unwrap_or_else(|| invalid(file, &findings))
+    })
+}
+
+fn tell(context: &Context, file: &Path, findings: &Findings) -> Result<()> {
+    if context.output.json {
+        let document = json!({ "valid": false, "workflow": null, "findings": findings });
+        return context
+            .output
+            .document("guildhall.workflow_validation.v1", document);
+    }
+    for finding in &findings.0 {
+        let place = format!("{}:{}:{}", file.display(), finding.at.line, finding.at.column);
+        context.output.line(&format!("{place}: {}", finding.message))?;
+    }
+    Ok(())
 }
 
 fn validate(context: &Context, file: &Path) -> Result<()> {
-    match parse(&read(file)?) {
-        Ok(definition) if context.output.json => {
-            let document = json!({ "valid": true, "workflow": definition.reference(), "findings": [] });
-            context
-                .output
-                .document("guildhall.workflow_validation.v1", document)
-        }
-        Ok(definition) => context
+    let definition = checked(context, file, &text(file)?)?;
+    if context.output.json {
+        let document = json!({ "valid": true, "workflow": definition.reference(), "findings": [] });
+        return context
             .output
-            .line(&format!("{} can be run", definition.reference())),
-        Err(findings) => {
-            if context.output.json {
-                let document = json!({ "valid": false, "workflow": null, "findings": findings });
-                context
-                    .output
-                    .document("guildhall.workflow_validation.v1", document)?;
-            } else {
-                for finding in &findings.0 {
-                    let place = format!("{}:{}:{}", file.display(), finding.at.line, finding.at.column);
-                    context.output.line(&format!("{place}: {}", finding.message))?;
-                }
-            }
-            Err(invalid(file, &findings))
-        }
+            .document("guildhall.workflow_validation.v1", document);
     }
+    context
+        .output
+        .line(&format!("{} can be run", definition.reference()))
 }
 
 fn invalid(file: &Path, findings: &Findings) -> CliError {
@@ -85,7 +185,7 @@ fn invalid(file: &Path, findings: &Findings) -> CliError {
 
 fn show_plan(context: &Context, file: &Path) -> Result<()> {
     let definition =
-        parse(&read(file)?).map_err(|findings| invalid(file, &findings).because(findings.to_string()))?;
+        parse(&text(file)?).map_err(|findings| invalid(file, &findings).because(findings.to_string()))?;
     let plan = plan(&definition);
     if context.output.json {
         return context.output.document("guildhall.workflow_plan.v1", json!(plan));

@@ -194,6 +194,7 @@ pub const PROPERTIES: &[Property] = &[
     may("agent", "input", Template(Task)),
     may("agent", "timeout", Duration),
     may("agent", "priority", Template(Task)),
+    may("agent", "attempts", Template(Task)),
     must("approval", "action", Template(Task)),
     may("approval", "summary", Template(Task)),
     may("approval", "risk", Template(Task)),

@@ -13,6 +13,7 @@ use super::uri::expand;
 use super::walk::{Attempted, Walk};
 use crate::dsl::{Call, Child, Function, Kind, Span, Task, parse_duration};
 use crate::expression::{Text, TextPart, parse_text};
+use chrono::DateTime;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -265,6 +266,10 @@ impl Arguments<'_, '_> {
     }
 
     fn agent(&self) -> Attempted<Action> {
+        let attempts = self.whole("attempts")?;
+        if let Some(attempts) = attempts.filter(|attempts| !(1..=100).contains(attempts)) {
+            return self.wrong("attempts", "a number from 1 to 100", &attempts.into());
+        }
         let input = match self.value("input")? {
             Value::Null => Value::Object(Map::new()),
             input => input,
@@ -275,6 +280,7 @@ impl Arguments<'_, '_> {
             input,
             timeout_ms: self.span("timeout")?,
             priority: self.whole("priority")?,
+            attempts,
         })
     }
 
@@ -364,6 +370,26 @@ impl<'a> Walk<'a> {
                 return self.fail(
                     Standard::Expression,
                     format!("The event's `{key}` must come to a text."),
+                );
+            }
+        }
+        // Whoever reads the event relies on these (CloudEvents 1.0.2, section 3.1).
+        for key in ["id", "subject", "datacontenttype", "dataschema", "time"] {
+            let well = match event.get(key) {
+                None => true,
+                Some(Value::String(text)) if key == "time" => DateTime::parse_from_rfc3339(text).is_ok(),
+                Some(Value::String(text)) => !text.is_empty(),
+                Some(_) => false,
+            };
+            if !well {
+                let what = if key == "time" {
+                    "a time as RFC 3339 has it"
+                } else {
+                    "a text"
+                };
+                return self.fail(
+                    Standard::Expression,
+                    format!("The event's `{key}` must come to {what}."),
                 );
             }
         }

@@ -116,6 +116,8 @@ pub enum Action {
         timeout_ms: Option<i64>,
         /// Higher comes first.
         priority: Option<i64>,
+        /// How often it is tried when it fails in a way that may pass; the hall's default where absent.
+        attempts: Option<i64>,
     },
     /// Ask people to agree. The answer is `{approval_id, decided_by}`; a refusal is a failure of type `authorization`.
     Approval {

@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
             status,
             title: text("title"),
             detail: text("detail"),
-            instance: Some(self.pointer.clone()),
+            instance: text("instance").or_else(|| Some(self.pointer.clone())),
         })
     }
 

@@ -163,7 +163,7 @@ do:
 - all:
     fork:
       branches:
-      - a: {call: agent, with: {skill: review, input: {n: '${ .n }'}, timeout: PT1M, priority: '${ .n }'}}
+      - a: {call: agent, with: {skill: review, input: {n: '${ .n }'}, timeout: PT1M, priority: '${ .n }', attempts: 7}}
       - b: {call: approval, with: {action: {do: it}, summary: 'do ${ .n }', expires: {hours: 1}}}
       - c: {call: a2a, with: {method: message/send, server: {uri: 'https://a.example', authentication: {use: named}}, parameters: {message: {parts: []}}}}
       - d: {call: mcp, with: {method: tools/call, parameters: {name: t}, transport: {http: {endpoint: 'https://m.example'}}}}
@@ -177,7 +177,7 @@ do:
     let action = |step: &str| serde_json::to_value(&run.asked(step).action).expect("JSON");
     assert_eq!(
         action("/a"),
-        json!({"action": "agent", "skill": "review", "agent": null, "input": {"n": 2}, "timeout_ms": 60_000, "priority": 2})
+        json!({"action": "agent", "skill": "review", "agent": null, "input": {"n": 2}, "timeout_ms": 60_000, "priority": 2, "attempts": 7})
     );
     assert_eq!(
         action("/b"),
@@ -382,6 +382,31 @@ fn pure_loops_are_bounded() {
         run.apply(Input::Continue);
     }
     assert_eq!(*run.output(), json!({"sum": 300}));
+}
+
+#[test]
+fn what_nobody_could_read_as_an_event_is_not_emitted() {
+    for (more, complaint) in [
+        ("subject: '${ 5 }'", "`subject` must come to a text"),
+        ("time: yesterday", "`time` must come to a time"),
+        ("id: '${ \"\" }'", "`id` must come to a text"),
+    ] {
+        let text = format!(
+            "do:\n- a: {{emit: {{event: {{with: {{source: 'https://s.example', type: t, {more}}}}}}}}}"
+        );
+        let error = Drive::start(&text, json!({})).error();
+        let detail = error["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(complaint), "{more}: {error}");
+    }
+}
+
+#[test]
+fn an_agent_is_asked_from_one_to_a_hundred_times() {
+    for (attempts, well) in [(0, false), (1, true), (100, true), (101, false)] {
+        let text = format!("do:\n- a: {{call: agent, with: {{skill: s, attempts: {attempts}}}}}");
+        let run = Drive::start(&text, json!({}));
+        assert_eq!(run.state.error.is_none(), well, "{attempts}");
+    }
 }
 
 #[test]

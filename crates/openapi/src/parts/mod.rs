@@ -8,6 +8,7 @@ mod registry;
 mod requests;
 mod runs;
 mod tokens;
+mod workflows;
 
 use crate::Operation;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) fn all() -> Vec<Operation> {
     [
         chat::operations(),
+        workflows::operations(),
         runs::operations(),
         approvals::operations(),
         requests::operations(),

@@ -163,5 +163,44 @@ pub(super) fn operations() -> Vec<Operation> {
                 }),
             )
         }),
+        Operation::new(
+            "post",
+            "/v1/events",
+            "events",
+            "publishEvent",
+            "Publish an event for every run that waits for one like it; once per source and id",
+            Scope::EventsWrite,
+        )
+        .body(
+            cloud_event(),
+            json!({"specversion": "1.0", "id": "build-17", "source": "/ci/main",
+                "type": "com.example.build.finished", "data": {"status": "passed"}}),
+        )
+        .reply(202, "The event is taken.", |_| published())
+        .reply(200, "The event was taken before.", |_| published()),
     ]
+}
+
+fn cloud_event() -> Value {
+    json!({
+        "type": "object",
+        "description": "A CloudEvent in its JSON form.",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": text(200),
+            "source": text(180),
+            "type": text(200),
+        },
+    })
+}
+
+fn published() -> Value {
+    object(
+        &["outcome", "delivered"],
+        json!({
+            "outcome": {"enum": ["accepted", "duplicate"]},
+            "delivered": {"type": "integer", "minimum": 0, "description": "How many runs it may interest."},
+        }),
+    )
 }

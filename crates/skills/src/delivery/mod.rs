@@ -1,21 +1,22 @@
-//! From a task and what is true of the repository to a definition with pinned revisions.
+//! From a task and what is true of the repository to a workflow document and its input, with pinned revisions.
 
+mod document;
 mod facts;
-mod steps;
 
 pub use facts::{Environment, Facts, FactsError, Repository, resolved};
 
 use crate::infra::deploy_action;
 use crate::planning::{Missing, Operations, Task};
 use guildhall_domain::{Code, Problem};
-use guildhall_flow::Definition;
+use guildhall_flow::validate;
 use guildhall_policy::{Action, Assessment, EnvironmentRisk, Operation, assess};
 use serde::Serialize;
+use serde_json::Value;
 
 /// One step as the plan is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedStep {
-    /// The step's name in the definition.
+    /// The task's name in the document.
     pub step: String,
     /// The skill that is asked for; `approval` for a person's decision.
     pub skill: String,
@@ -28,8 +29,12 @@ pub struct PlannedStep {
 pub struct Plan {
     /// One line for people.
     pub title: String,
-    /// What will run.
-    pub definition: Definition,
+    /// What will run: a workflow document (docs/workflows-dsl.md).
+    pub definition: Value,
+    /// The document's digest.
+    pub digest: String,
+    /// What the run is given: the change, and where it is to go.
+    pub input: Value,
     /// The riskiest action of the plan, assessed.
     pub risk: Assessment,
     /// The steps, in order.
@@ -102,25 +107,24 @@ pub fn plan(task: &Task, facts: &Facts) -> Result<Plan, Refusal> {
         ));
     }
     let name = environment.as_ref().map(|(name, _)| name.as_str());
-    let (definition, steps) = steps::build(operations, facts, name, &action, &risk);
+    let drafted = document::draft(operations, facts, name, &action, &risk);
     let title = Task {
         environment: name.map(str::to_owned),
         base: task.base.as_ref().map(|_| facts.base.clone()),
         ..task.clone()
     }
     .title();
-    if let Err(error) = definition.validate() {
-        return Err(Problem::new(
-            Code::Internal,
-            format!("The plan is not a valid definition: {error}."),
-        )
-        .into());
-    }
+    let definition = validate::check_value(&drafted.document).map_err(|findings| {
+        let detail = format!("The plan is not a workflow that can be run: {findings}.");
+        Refusal::from(Problem::new(Code::Internal, detail))
+    })?;
     Ok(Plan {
         title,
-        definition,
+        digest: definition.digest(),
+        definition: drafted.document,
+        input: drafted.input,
         risk,
-        steps,
+        steps: drafted.steps,
         notes,
     })
 }
