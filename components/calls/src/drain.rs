@@ -2,9 +2,10 @@
 
 use crate::outside::{self, Outside};
 use futures::future::{Either, LocalBoxFuture, select};
-use guildhall_flow::engine::{Action, Problem, Standard};
+use guildhall_flow::engine::{Action, Fence, Problem, Standard};
 use guildhall_guest::{
     GuestDb, Trace, chain,
+    domain::request,
     drain::{Guard, Places},
     log, random_u64,
     store::{
@@ -38,7 +39,7 @@ pub fn drain(trace: Trace) -> LocalBoxFuture<'static, ()> {
         };
         let places = PLACES_HERE.with(Rc::clone);
         while places.free() > 0 {
-            let room = places.free() as u32;
+            let room = places.free() as i64;
             match run_call::claim(&GuestDb, &WORKER.with(String::clone), room, LEASE_S).await {
                 Ok(claimed) if claimed.is_empty() && turn.called_again() => {}
                 Ok(claimed) if claimed.is_empty() => return,
@@ -93,9 +94,15 @@ async fn ask(claimed: &ClaimedCall) -> Result<Value, Problem> {
         .await
         .map_err(|why| Problem::standard(Standard::Configuration, why))?;
     let kept = KEPT.with(Rc::clone);
+    let fence = |fence: &request::Fence| Fence {
+        lock: fence.lock.clone(),
+        token: fence.token,
+    };
+    let fences: Vec<Fence> = claimed.fences.iter().map(fence).collect();
     let call = Call {
         action: &action,
         key: &claimed.key,
+        fences: &fences,
     };
     perform(&Outside, &secrets, &kept, call).await
 }

@@ -85,7 +85,7 @@ impl<W: Wire> Caller<'_, W> {
         if agent.modern {
             request.set_header("a2a-version", "1.0");
         }
-        self.put_key(&mut request);
+        self.put_marks(&mut request);
         let response = self.send(&policy, &agent.address, request).await?;
         let mut results = rpc::results(&agent.address, "1", &response)?;
         Ok(match method.as_str() {
@@ -212,6 +212,7 @@ mod tests {
         let call = Call {
             action: &action,
             key: "run-1/do/0/ask",
+            fences: &[],
         };
         let secrets = r#"{"agent": {"hosts": ["agent.example"], "token": "very-secret"}}"#;
         let secrets = Secrets::parse(secrets).expect("secrets");

@@ -10,7 +10,7 @@ use crate::{
     secrets::Secrets,
     wire::{Request, Response, Wire},
 };
-use guildhall_flow::engine::{Action, Problem};
+use guildhall_flow::engine::{Action, Fence, Problem};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub action: &'a Action,
     /// The command's idempotency key.
     pub key: &'a str,
+    /// The locks that the run holds around the step.
+    pub fences: &'a [Fence],
 }
 
 /// Performs a call. The answer is what the engine expects of its action; the error is one of the standard types.
@@ -37,7 +39,10 @@ pub async fn perform<W: Wire>(
     kept: &Kept,
     call: Call<'_>,
 ) -> Result<Value, Problem> {
-    let caller = Caller::new(wire, secrets, kept, call.key);
+    let caller = Caller {
+        fences: call.fences,
+        ..Caller::new(wire, secrets, kept, call.key)
+    };
     match caller.action(call.action).await {
         Ok(output) => Ok(caller.redactor.value(output)),
         Err(problem) => Err(Problem {
@@ -53,6 +58,8 @@ pub(crate) struct Caller<'a, W> {
     pub secrets: &'a Secrets,
     pub kept: &'a Kept,
     pub redactor: Redactor,
+    /// The locks that the run holds around the step.
+    pub fences: &'a [Fence],
     key: &'a str,
 }
 
@@ -63,6 +70,7 @@ impl<'a, W: Wire> Caller<'a, W> {
             secrets,
             kept,
             redactor: Redactor::default(),
+            fences: &[],
             key,
         }
     }

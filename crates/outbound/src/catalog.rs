@@ -119,6 +119,7 @@ impl<W: Wire> Caller<'_, W> {
         let call = Call {
             action: &command.action,
             key: &command.key,
+            fences: self.fences,
         };
         let (step, seq) = (command.step.clone(), command.seq);
         match Box::pin(perform(self.wire, self.secrets, self.kept, call)).await {
@@ -170,6 +171,7 @@ mod tests {
         let call = Call {
             action: &action,
             key: "run-1/do/0/greet",
+            fences: &[],
         };
         run(perform(script, &Secrets::default(), &Kept::default(), call))
     }

@@ -2,14 +2,14 @@
 
 use crate::{
     MAX_BODY,
-    address::Address,
+    address::{Address, encode},
     answer::{answer, is_json},
     caller::{Caller, not_outbound},
     params::{form, put_headers, scalars},
     problems::{Outcome, configuration, validation},
     wire::{Request, Wire},
 };
-use guildhall_flow::engine::Action;
+use guildhall_flow::engine::{Action, Fence};
 use serde_json::Value;
 
 /// What is preferred when a workflow says nothing about it.
@@ -53,7 +53,7 @@ impl<W: Wire> Caller<'_, W> {
         if request.header("accept").is_none() {
             request.set_header("accept", ACCEPT);
         }
-        self.put_key(&mut request);
+        self.put_marks(&mut request);
         if request.body.len() > MAX_BODY {
             return Err(validation(format!(
                 "The body has {} bytes; at most {MAX_BODY} are sent.",
@@ -64,11 +64,19 @@ impl<W: Wire> Caller<'_, W> {
         Ok(answer(&request, &response, output, &self.redactor))
     }
 
-    /// Lets a service tell a repetition from a second wish, where the method does not say so itself.
-    pub fn put_key(&self, request: &mut Request) {
-        let safe = ["GET", "HEAD", "OPTIONS"].contains(&request.method.as_str());
-        if !safe && request.header("idempotency-key").is_none() {
+    /// Lets a service tell a repetition from a second wish, and one who has lost a lock from who holds it, where the
+    /// method does not say that nothing changes.
+    pub fn put_marks(&self, request: &mut Request) {
+        if ["GET", "HEAD", "OPTIONS"].contains(&request.method.as_str()) {
+            return;
+        }
+        if request.header("idempotency-key").is_none() {
             request.set_header("idempotency-key", self.key());
+        }
+        if !self.fences.is_empty() {
+            let fence = |fence: &Fence| format!("{}={}", encode(&fence.lock), fence.token);
+            let fences: Vec<String> = self.fences.iter().map(fence).collect();
+            request.set_header("guildhall-fences", fences.join(", "));
         }
     }
 }
@@ -130,7 +138,7 @@ mod tests {
         Call, Failure, Kept, Response, Secrets, perform,
         testing::{Script, answer, json_answer, run},
     };
-    use guildhall_flow::engine::{Action, Problem};
+    use guildhall_flow::engine::{Action, Fence, Problem};
     use serde_json::{Value, json};
 
     fn action(more: Value) -> Action {
@@ -151,6 +159,10 @@ mod tests {
         let call = Call {
             action: &action,
             key: "run-1/do/0/ask",
+            fences: &[Fence {
+                lock: "deployment:prod é".into(),
+                token: 7,
+            }],
         };
         run(perform(script, &secrets, &Kept::default(), call))
     }

@@ -115,7 +115,7 @@ impl<W: Wire> Caller<'_, W> {
         if let Some(name) = name.filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic())) {
             request.set_header("mcp-name", name);
         }
-        self.put_key(&mut request);
+        self.put_marks(&mut request);
         let response = self.mcp_send(server, request).await?;
         single(&server.address, "1", &response)
     }
@@ -156,7 +156,7 @@ impl<W: Wire> Caller<'_, W> {
         let outcome = match accepted.status {
             200..=299 => {
                 let mut request = within(self.mcp_request(server, &rpc::message("1", method, parameters))?);
-                self.put_key(&mut request);
+                self.put_marks(&mut request);
                 match self.mcp_send(server, request).await {
                     Ok(response) => single(&server.address, "1", &response),
                     Err(problem) => Err(problem),
@@ -209,6 +209,7 @@ mod tests {
         let call = Call {
             action: &action,
             key: "run-1/do/0/ask",
+            fences: &[],
         };
         run(perform(script, &Secrets::default(), &Kept::default(), call))
     }

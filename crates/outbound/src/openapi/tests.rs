@@ -228,6 +228,7 @@ fn called(script: &Script, kept: &Kept) -> Result<Value, Problem> {
     let call = Call {
         action: &action,
         key: "run-1/do/0/ask",
+        fences: &[],
     };
     run(perform(script, &Secrets::default(), kept, call))
 }
