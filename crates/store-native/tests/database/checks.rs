@@ -201,7 +201,8 @@ async fn the_schema_is_the_reviewed_one() {
     let database = migrated().await;
     let actual = without_bodies(&dump(&database));
     let file = root().join("migrations/schema.snapshot.sql");
-    if std::env::var_os("GUILDHALL_UPDATE_SNAPSHOT").is_some() {
+    // An empty value is how some shells unset a variable, and must not turn the test off.
+    if std::env::var_os("GUILDHALL_UPDATE_SNAPSHOT").is_some_and(|value| !value.is_empty()) {
         std::fs::write(&file, &actual).expect("the snapshot can be written");
     }
     let reviewed = std::fs::read_to_string(&file).unwrap_or_default();
@@ -210,7 +211,7 @@ async fn the_schema_is_the_reviewed_one() {
         let line = at.unwrap_or(reviewed.lines().count().min(actual.lines().count()));
         panic!(
             "migrations/schema.snapshot.sql differs from line {}:\n  reviewed: {:?}\n  actual:   {:?}\n\
-             review the change, then run: GUILDHALL_UPDATE_SNAPSHOT=1 cargo test -p guildhall-store-native the_schema",
+             review the change, then run: GUILDHALL_UPDATE_SNAPSHOT=1 cargo xtask test sql --filter the_schema",
             line + 1,
             reviewed.lines().nth(line),
             actual.lines().nth(line),
