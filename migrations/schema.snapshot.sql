@@ -96,6 +96,9 @@ CREATE TABLE guildhall.approvals (
     decided_at timestamp with time zone,
     consumed_at timestamp with time zone,
     consumed_by uuid,
+    seq bigint,
+    summary text,
+    ended_at timestamp with time zone,
     CONSTRAINT approvals_check CHECK ((expires_at > created_at)),
     CONSTRAINT approvals_consumed CHECK (((consumed_at IS NULL) = (consumed_by IS NULL))),
     CONSTRAINT approvals_consumed_approved CHECK (((consumed_at IS NULL) OR (state = 'approved'::text))),
@@ -109,12 +112,12 @@ CREATE TABLE guildhall.approvals (
     CONSTRAINT approvals_wake_in_time CHECK ((next_wake_at <= expires_at))
 );
 COMMENT ON TABLE guildhall.approvals IS 'What a person is asked to agree to, bound to the hash of exactly that action.';
+CREATE FUNCTION guildhall.approval_error(p_approval guildhall.approvals) RETURNS jsonb
 CREATE FUNCTION guildhall.approval_finish(p_id uuid, p_state text, p_by text, p_reason text, p_tell_run boolean, p_now timestamp with time zone) RETURNS guildhall.approvals
 CREATE FUNCTION guildhall.approval_get(p_id text) RETURNS SETOF jsonb
-CREATE FUNCTION guildhall.approval_insert(p_command jsonb, p_requester text, p_run_id uuid, p_step text, p_now timestamp with time zone) RETURNS uuid
+CREATE FUNCTION guildhall.approval_insert(p_command jsonb, p_requester text, p_run_id uuid, p_now timestamp with time zone) RETURNS uuid
 CREATE FUNCTION guildhall.approval_json(p_approval guildhall.approvals) RETURNS jsonb
 CREATE FUNCTION guildhall.approval_list(p_state text, p_after text, p_limit bigint) RETURNS SETOF jsonb
-CREATE FUNCTION guildhall.approval_lock(p_id uuid) RETURNS guildhall.approvals
 CREATE FUNCTION guildhall.approval_sweep(p_limit bigint) RETURNS integer
 CREATE FUNCTION guildhall.audit_append(p_actor text, p_verb text, p_subject text, p_detail jsonb, p_now timestamp with time zone) RETURNS void
 CREATE FUNCTION guildhall.broadcast_get(p_id text) RETURNS SETOF jsonb
@@ -154,10 +157,13 @@ CREATE FUNCTION guildhall.ensure_int(p_name text, p_value bigint, p_min bigint, 
 CREATE FUNCTION guildhall.ensure_text(p_name text, p_value text, p_max bigint) RETURNS text
 CREATE FUNCTION guildhall.ensure_uuid(p_name text, p_value text) RETURNS uuid
 CREATE FUNCTION guildhall.event_accept(p_event jsonb, p_options jsonb) RETURNS TABLE(outcome text, request_id uuid, detail text, input_schema jsonb, schema_digest text)
+CREATE FUNCTION guildhall.event_deliver(p_event jsonb, p_now timestamp with time zone) RETURNS integer
+CREATE FUNCTION guildhall.event_flaw(p_event jsonb) RETURNS text
 CREATE FUNCTION guildhall.event_horizon() RETURNS xid8
 CREATE FUNCTION guildhall.event_list(p_after text, p_type text, p_subject text, p_since text, p_limit bigint) RETURNS TABLE(events jsonb, "position" text, more boolean)
 CREATE FUNCTION guildhall.event_maintain(p_now timestamp with time zone, p_keep_days bigint) RETURNS integer
 CREATE FUNCTION guildhall.event_position(p_position text) RETURNS TABLE(xid xid8, id bigint)
+CREATE FUNCTION guildhall.event_publish(p_event jsonb, p_by text) RETURNS TABLE(outcome text, delivered integer, detail text)
 CREATE FUNCTION guildhall.event_refuse(p_event jsonb, p_detail text) RETURNS text
 CREATE FUNCTION guildhall.guard_append_only() RETURNS trigger
 CREATE FUNCTION guildhall.guard_approval() RETURNS trigger
@@ -165,7 +171,7 @@ CREATE FUNCTION guildhall.guard_journal() RETURNS trigger
 CREATE FUNCTION guildhall.guard_lock() RETURNS trigger
 CREATE FUNCTION guildhall.guard_request() RETURNS trigger
 CREATE FUNCTION guildhall.guard_run() RETURNS trigger
-CREATE FUNCTION guildhall.journal_append(p_run_id uuid, p_kind text, p_step text, p_data jsonb, p_now timestamp with time zone) RETURNS bigint
+CREATE FUNCTION guildhall.guard_run_call() RETURNS trigger
 CREATE TABLE guildhall.journal (
     run_id uuid NOT NULL,
     "position" bigint NOT NULL,
@@ -175,9 +181,13 @@ CREATE TABLE guildhall.journal (
     data jsonb,
     CONSTRAINT journal_data CHECK (((kind = 'run_started'::text) = (data IS NULL))),
     CONSTRAINT journal_first CHECK (((kind = 'run_started'::text) = ("position" = 1))),
-    CONSTRAINT journal_kind_check CHECK ((kind = ANY (ARRAY['run_started'::text, 'step_started'::text, 'step_completed'::text, 'step_failed'::text, 'approval_requested'::text, 'run_completed'::text, 'run_faulted'::text, 'run_cancelled'::text]))),
+    CONSTRAINT journal_kind_check CHECK ((kind = ANY (ARRAY['run_started'::text, 'event'::text, 'run_completed'::text, 'run_faulted'::text, 'run_cancelled'::text, 'step_started'::text, 'step_completed'::text, 'step_failed'::text, 'approval_requested'::text]))),
     CONSTRAINT journal_position_check CHECK (("position" >= 1)),
-    CONSTRAINT journal_step CHECK (((kind = ANY (ARRAY['step_started'::text, 'step_completed'::text, 'step_failed'::text, 'approval_requested'::text])) = (step IS NOT NULL)))
+    CONSTRAINT journal_step CHECK (
+CASE
+    WHEN (kind = ANY (ARRAY['step_started'::text, 'step_completed'::text, 'step_failed'::text, 'approval_requested'::text])) THEN (step IS NOT NULL)
+    ELSE ((kind = 'event'::text) OR (step IS NULL))
+END)
 );
 COMMENT ON TABLE guildhall.journal IS 'The ordered record of each run: positions from 1 without gaps, never changed.';
 CREATE FUNCTION guildhall.journal_entry_json(p_entry guildhall.journal) RETURNS jsonb
@@ -203,17 +213,27 @@ CREATE TABLE guildhall.lock_waiters (
     fencing_tokens bigint[],
     granted_at timestamp with time zone,
     cycle jsonb,
+    run_seq bigint,
+    run_step text,
+    run_fences jsonb,
     CONSTRAINT lock_waiters_cycle CHECK (((state = 'deadlock'::text) = (cycle IS NOT NULL))),
     CONSTRAINT lock_waiters_granted CHECK ((((state = 'granted'::text) = (fencing_tokens IS NOT NULL)) AND ((state = 'granted'::text) = (granted_at IS NOT NULL)))),
     CONSTRAINT lock_waiters_modes CHECK ((cardinality(modes) = cardinality(resources))),
+    CONSTRAINT lock_waiters_of_run CHECK ((((run_seq IS NULL) = (run_step IS NULL)) AND ((run_seq IS NULL) = (run_fences IS NULL)) AND ((run_seq IS NULL) OR (run_id IS NOT NULL)))),
     CONSTRAINT lock_waiters_patience CHECK ((deadline_at > requested_at)),
     CONSTRAINT lock_waiters_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
     CONSTRAINT lock_waiters_resources_check CHECK (((cardinality(resources) >= 1) AND (cardinality(resources) <= 32))),
+    CONSTRAINT lock_waiters_run_fences_check CHECK ((jsonb_typeof(run_fences) = 'array'::text)),
     CONSTRAINT lock_waiters_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'due'::text, 'granted'::text, 'deadlock'::text]))),
-    CONSTRAINT lock_waiters_ttl_s_check CHECK (((ttl_s >= 1) AND (ttl_s <= 86400)))
+    CONSTRAINT lock_waiters_ttl_s_check CHECK (((ttl_s >= 1) AND (ttl_s <=
+CASE
+    WHEN (run_seq IS NULL) THEN 86400
+    ELSE 315360000
+END)))
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='500');
 COMMENT ON TABLE guildhall.lock_waiters IS 'Who waits, and how it ended until whoever waited has taken notice. `due` asks the waiter to try for itself.';
+COMMENT ON COLUMN guildhall.lock_waiters.run_seq IS 'The run''s command that waits. Nobody polls for it: the run is told of the end of the wait in its inbox.';
 CREATE FUNCTION guildhall.lock_collect(p_waiter guildhall.lock_waiters) RETURNS TABLE(outcome text, locks jsonb)
 CREATE FUNCTION guildhall.lock_conflicts(p_resource text, p_mode text, p_other text, p_other_mode text) RETURNS boolean
 CREATE FUNCTION guildhall.lock_contention(p_limit bigint) RETURNS SETOF jsonb
@@ -274,11 +294,12 @@ CREATE FUNCTION guildhall.lock_statistics(p_hours bigint) RETURNS jsonb
 CREATE FUNCTION guildhall.lock_sweep(p_limit bigint) RETURNS integer
 CREATE FUNCTION guildhall.lock_token_next(p_resource text) RETURNS bigint
 CREATE FUNCTION guildhall.lock_token_raise(p_floor bigint, p_actor text) RETURNS bigint
-CREATE FUNCTION guildhall.lock_wait(p_resources text[], p_modes text[], p_holder text, p_run_id uuid, p_reason text, p_priority smallint, p_ttl_s bigint, p_wait_s bigint, p_announced boolean, p_now timestamp with time zone) RETURNS TABLE(outcome text, ticket bigint, cycle jsonb, bells jsonb)
+CREATE FUNCTION guildhall.lock_wait(p_resources text[], p_modes text[], p_holder text, p_run_id uuid, p_reason text, p_priority smallint, p_ttl_s bigint, p_wait_s bigint, p_announced boolean, p_now timestamp with time zone, p_run_seq bigint DEFAULT NULL::bigint, p_run_step text DEFAULT NULL::text, p_run_fences jsonb DEFAULT NULL::jsonb) RETURNS TABLE(outcome text, ticket bigint, cycle jsonb, bells jsonb)
 CREATE FUNCTION guildhall.lock_wait_act(p_waiter guildhall.lock_waiters, p_last boolean) RETURNS TABLE(outcome text, locks jsonb, cycle jsonb, bells jsonb)
 CREATE FUNCTION guildhall.lock_wait_cancel(p_ticket bigint, p_holder text) RETURNS TABLE(outcome text, locks jsonb, cycle jsonb, bells jsonb)
 CREATE FUNCTION guildhall.lock_wait_status(p_ticket bigint, p_holder text) RETURNS TABLE(outcome text, locks jsonb, cycle jsonb, bells jsonb)
 CREATE FUNCTION guildhall.metrics() RETURNS TABLE(name text, family text, type text, help text, labels jsonb, value double precision)
+CREATE FUNCTION guildhall.outbox_add(p_subject text, p_events jsonb, p_now timestamp with time zone) RETURNS void
 CREATE FUNCTION guildhall.outbox_claim(p_worker text, p_limit bigint, p_lease_s bigint) RETURNS TABLE("position" text, event jsonb, channel text)
 CREATE FUNCTION guildhall.outbox_emit(p_type text, p_subject text, p_data jsonb, p_now timestamp with time zone, p_traceparent text DEFAULT NULL::text) RETURNS void
 CREATE FUNCTION guildhall.outbox_published(p_position text, p_worker text) RETURNS text
@@ -332,6 +353,8 @@ CREATE TABLE guildhall.requests (
     retry_of uuid,
     letter text,
     seat integer,
+    seq bigint,
+    fences jsonb,
     CONSTRAINT requests_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT requests_attempts CHECK (((attempt <= max_attempts) AND (attempt <= epoch))),
     CONSTRAINT requests_callback_url_check CHECK (((length(callback_url) >= 1) AND (length(callback_url) <= 2000))),
@@ -339,6 +362,7 @@ CREATE TABLE guildhall.requests (
     CONSTRAINT requests_correlation_id_check CHECK (((length(correlation_id) >= 1) AND (length(correlation_id) <= 200))),
     CONSTRAINT requests_epoch_check CHECK ((epoch >= 0)),
     CONSTRAINT requests_error CHECK (((state <> ALL (ARRAY['failed'::text, 'rejected'::text, 'timed_out'::text, 'cancelled'::text, 'dead'::text])) OR (error IS NOT NULL))),
+    CONSTRAINT requests_fences_check CHECK ((jsonb_typeof(fences) = 'array'::text)),
     CONSTRAINT requests_fingerprint CHECK (((idempotency_key IS NULL) = (fingerprint IS NULL))),
     CONSTRAINT requests_finished CHECK (((state = ANY (ARRAY['queued'::text, 'leased'::text])) = (finished_at IS NULL))),
     CONSTRAINT requests_first_lease CHECK (((attempt = 0) = (first_leased_at IS NULL))),
@@ -355,6 +379,7 @@ CREATE TABLE guildhall.requests (
     CONSTRAINT requests_priority_check CHECK ((priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text, 'urgent'::text]))),
     CONSTRAINT requests_result CHECK (((state = 'succeeded'::text) = (result IS NOT NULL))),
     CONSTRAINT requests_seat_check CHECK ((seat >= 1)),
+    CONSTRAINT requests_seq CHECK (((seq IS NULL) OR (run_id IS NOT NULL))),
     CONSTRAINT requests_skill_check CHECK (((length(skill) >= 1) AND (length(skill) <= 200))),
     CONSTRAINT requests_source_check CHECK (((length(source) >= 1) AND (length(source) <= 200))),
     CONSTRAINT requests_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'succeeded'::text, 'failed'::text, 'rejected'::text, 'timed_out'::text, 'cancelled'::text, 'dead'::text]))),
@@ -369,6 +394,8 @@ COMMENT ON TABLE guildhall.requests IS 'Durable requests for a skill; a leased o
 COMMENT ON COLUMN guildhall.requests.queue_at IS 'A virtual arrival: created_at less a boost for priority. Whoever waits long enough is overtaken by nobody.';
 COMMENT ON COLUMN guildhall.requests.letter IS 'A dead letter that waits for somebody (open), was given a new life (retried) or was let go (discarded).';
 COMMENT ON COLUMN guildhall.requests.seat IS 'Which of its agent''s places an attempt has, 1 to max_concurrency; of the last attempt once it is over.';
+COMMENT ON COLUMN guildhall.requests.seq IS 'The number of the run''s command that asks, which the answer carries.';
+COMMENT ON COLUMN guildhall.requests.fences IS 'The locks that the run holds around the step, each with its fencing token.';
 CREATE FUNCTION guildhall.request_json(p_request guildhall.requests) RETURNS jsonb
 CREATE FUNCTION guildhall.request_lease(p_id uuid, p_agent text, p_seat integer, p_worker text, p_lease_s bigint, p_now timestamp with time zone) RETURNS guildhall.requests
 CREATE FUNCTION guildhall.request_letters(p_after text, p_limit bigint) RETURNS SETOF jsonb
@@ -382,13 +409,12 @@ CREATE FUNCTION guildhall.request_submit(p_request jsonb, p_requester text, p_id
 CREATE FUNCTION guildhall.request_sweep(p_limit bigint) RETURNS integer
 CREATE FUNCTION guildhall.request_tell(p_request guildhall.requests, p_state text, p_result jsonb, p_now timestamp with time zone) RETURNS void
 CREATE FUNCTION guildhall.request_wire(p_request guildhall.requests) RETURNS jsonb
-CREATE FUNCTION guildhall.run_advance(p_run_id text, p_epoch bigint, p_journal_position bigint, p_commands jsonb) RETURNS TABLE(outcome text, requests_queued integer, status text)
 CREATE TABLE guildhall.runs (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     name text NOT NULL,
     title text NOT NULL,
     requester text NOT NULL,
-    definition jsonb NOT NULL,
+    definition jsonb,
     status text NOT NULL,
     epoch bigint DEFAULT 0 NOT NULL,
     lease_owner text,
@@ -402,8 +428,23 @@ CREATE TABLE guildhall.runs (
     error jsonb,
     created_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
+    workflow_namespace text COLLATE pg_catalog."C",
+    workflow_name text COLLATE pg_catalog."C",
+    workflow_version text COLLATE pg_catalog."C",
+    digest text,
+    input jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state jsonb,
+    snapshot_position bigint DEFAULT 0 NOT NULL,
+    suspended boolean DEFAULT false NOT NULL,
+    parent_run_id uuid,
+    parent_seq bigint,
+    parent_step text,
+    depth integer DEFAULT 0 NOT NULL,
+    CONSTRAINT runs_child CHECK ((((parent_run_id IS NULL) = (parent_step IS NULL)) AND ((parent_run_id IS NOT NULL) OR (parent_seq IS NULL)) AND ((parent_run_id IS NULL) = (depth = 0)))),
     CONSTRAINT runs_claimed CHECK (((status <> 'running'::text) OR (epoch > 0))),
     CONSTRAINT runs_definition_check CHECK ((jsonb_typeof(definition) = 'object'::text)),
+    CONSTRAINT runs_depth_check CHECK (((depth >= 0) AND (depth <= 20))),
+    CONSTRAINT runs_document CHECK (((definition IS NULL) = (workflow_name IS NOT NULL))),
     CONSTRAINT runs_epoch_check CHECK ((epoch >= 0)),
     CONSTRAINT runs_error CHECK (((status = 'faulted'::text) = (error IS NOT NULL))),
     CONSTRAINT runs_fingerprint CHECK (((idempotency_key IS NULL) = (fingerprint IS NULL))),
@@ -413,22 +454,88 @@ CREATE TABLE guildhall.runs (
     CONSTRAINT runs_lease CHECK ((((status = 'running'::text) = (lease_owner IS NOT NULL)) AND ((status = 'running'::text) = (lease_expires_at IS NOT NULL)))),
     CONSTRAINT runs_leased_wake CHECK (((status <> 'running'::text) OR (next_wake_at <= lease_expires_at))),
     CONSTRAINT runs_output CHECK (((status = 'completed'::text) = (output IS NOT NULL))),
+    CONSTRAINT runs_snapshot CHECK ((snapshot_position <= journal_position)),
+    CONSTRAINT runs_snapshot_position_check CHECK ((snapshot_position >= 0)),
+    CONSTRAINT runs_state_check CHECK ((jsonb_typeof(state) = 'object'::text)),
     CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'waiting'::text, 'completed'::text, 'faulted'::text, 'cancelled'::text]))),
-    CONSTRAINT runs_wake CHECK (((status = ANY (ARRAY['completed'::text, 'faulted'::text, 'cancelled'::text])) = (next_wake_at IS NULL)))
+    CONSTRAINT runs_wake CHECK (((status = ANY (ARRAY['completed'::text, 'faulted'::text, 'cancelled'::text])) = (next_wake_at IS NULL))),
+    CONSTRAINT runs_workflow_whole CHECK ((((workflow_name IS NULL) = (workflow_namespace IS NULL)) AND ((workflow_name IS NULL) = (workflow_version IS NULL))))
 )
 WITH (fillfactor='70');
 COMMENT ON TABLE guildhall.runs IS 'Executions of definitions; a running one is leased to a worker under an epoch.';
+COMMENT ON COLUMN guildhall.runs.state IS 'The engine''s snapshot after the entries up to snapshot_position; gone when the run has ended.';
+COMMENT ON COLUMN guildhall.runs.parent_seq IS 'Which command of the parent waits for the run''s end; null when none does.';
+CREATE FUNCTION guildhall.run_acquire(p_run guildhall.runs, p_command jsonb, p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION guildhall.run_advance(p_run_id text, p_epoch bigint, p_journal_position bigint, p_state jsonb, p_commands jsonb, p_lifecycle jsonb) RETURNS TABLE(outcome text, requests_queued integer, calls_queued integer, runs_due integer, status text)
 CREATE FUNCTION guildhall.run_apply(p_run guildhall.runs, p_command jsonb, p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION guildhall.run_call_claim(p_worker text, p_limit bigint, p_lease_s bigint) RETURNS TABLE(run_id uuid, seq bigint, epoch bigint, step text, key text, attempt integer, action jsonb, fences jsonb, created_at timestamp with time zone)
+CREATE TABLE guildhall.run_calls (
+    run_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    step text NOT NULL,
+    key text NOT NULL,
+    attempt integer NOT NULL,
+    action jsonb NOT NULL,
+    fences jsonb DEFAULT '[]'::jsonb NOT NULL,
+    state text NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    lease_owner text,
+    lease_expires_at timestamp with time zone,
+    next_wake_at timestamp with time zone,
+    output jsonb,
+    error jsonb,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT run_calls_action_check CHECK (((jsonb_typeof(action) = 'object'::text) AND (action ? 'action'::text))),
+    CONSTRAINT run_calls_attempt_check CHECK ((attempt >= 1)),
+    CONSTRAINT run_calls_claimed CHECK (((state <> 'leased'::text) OR (epoch > 0))),
+    CONSTRAINT run_calls_epoch_check CHECK ((epoch >= 0)),
+    CONSTRAINT run_calls_error CHECK (((state = 'failed'::text) = (error IS NOT NULL))),
+    CONSTRAINT run_calls_fences_check CHECK ((jsonb_typeof(fences) = 'array'::text)),
+    CONSTRAINT run_calls_finished CHECK (((state = ANY (ARRAY['queued'::text, 'leased'::text])) = (finished_at IS NULL))),
+    CONSTRAINT run_calls_lease CHECK ((((state = 'leased'::text) = (lease_owner IS NOT NULL)) AND ((state = 'leased'::text) = (lease_expires_at IS NOT NULL)))),
+    CONSTRAINT run_calls_leased_wake CHECK (((state <> 'leased'::text) OR (next_wake_at <= lease_expires_at))),
+    CONSTRAINT run_calls_output CHECK (((state = 'succeeded'::text) = (output IS NOT NULL))),
+    CONSTRAINT run_calls_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT run_calls_wake CHECK (((state = ANY (ARRAY['queued'::text, 'leased'::text])) = (next_wake_at IS NOT NULL)))
+)
+WITH (fillfactor='70');
+COMMENT ON TABLE guildhall.run_calls IS 'Calls over HTTP that runs make; a leased one is being made under an epoch, an expired lease makes it due again.';
+CREATE FUNCTION guildhall.run_call_end(p_call guildhall.run_calls, p_output jsonb, p_error jsonb, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION guildhall.run_call_finish(p_run_id text, p_seq bigint, p_epoch bigint, p_output jsonb, p_error jsonb) RETURNS text
+CREATE FUNCTION guildhall.run_call_renew(p_run_id text, p_seq bigint, p_epoch bigint, p_lease_s bigint) RETURNS text
+CREATE FUNCTION guildhall.run_call_sweep(p_limit bigint) RETURNS integer
 CREATE FUNCTION guildhall.run_cancel(p_run_id text, p_by text, p_reason text) RETURNS TABLE(outcome text, run jsonb)
-CREATE FUNCTION guildhall.run_claim(p_worker text, p_lease_s bigint) RETURNS TABLE(run_id uuid, epoch bigint, journal_position bigint, definition jsonb, journal jsonb)
-CREATE FUNCTION guildhall.run_finish(p_run_id uuid, p_status text, p_data jsonb, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION guildhall.run_claim(p_worker text, p_lease_s bigint, p_known jsonb) RETURNS TABLE(run_id uuid, epoch bigint, journal_position bigint, digest text, definition jsonb, input jsonb, started_at timestamp with time zone, state jsonb, events jsonb)
+CREATE FUNCTION guildhall.run_command_flaw(p_command jsonb) RETURNS text
+CREATE FUNCTION guildhall.run_deadlock(p_step text, p_seq bigint, p_resources text[], p_cycle jsonb) RETURNS jsonb
+CREATE FUNCTION guildhall.run_definition(p_run guildhall.runs) RETURNS jsonb
+CREATE FUNCTION guildhall.run_due(p_now timestamp with time zone) RETURNS uuid
+CREATE FUNCTION guildhall.run_error(p_problem jsonb) RETURNS jsonb
+CREATE FUNCTION guildhall.run_finish(p_run guildhall.runs, p_status text, p_data jsonb, p_now timestamp with time zone) RETURNS void
 CREATE FUNCTION guildhall.run_get(p_run_id text) RETURNS SETOF jsonb
+CREATE FUNCTION guildhall.run_granted(p_waiter guildhall.lock_waiters, p_tokens bigint[]) RETURNS jsonb
 CREATE FUNCTION guildhall.run_journal(p_run_id text, p_after_position bigint, p_limit bigint) RETURNS SETOF jsonb
 CREATE FUNCTION guildhall.run_json(p_run guildhall.runs) RETURNS jsonb
 CREATE FUNCTION guildhall.run_list(p_status text, p_after text, p_limit bigint) RETURNS SETOF jsonb
-CREATE FUNCTION guildhall.run_start(p_definition jsonb, p_title text, p_requester text, p_idempotency_key text, p_fingerprint text, p_session_id text, p_message text, p_reply text) RETURNS TABLE(outcome text, run jsonb)
+CREATE FUNCTION guildhall.run_lock_holder(p_run_id uuid, p_seq bigint) RETURNS text
+CREATE FUNCTION guildhall.run_locks_take(p_run_id uuid, p_commands jsonb) RETURNS void
+CREATE FUNCTION guildhall.run_note(p_run_id text, p_event text, p_by text) RETURNS text
+CREATE FUNCTION guildhall.run_open(p_run guildhall.runs) RETURNS guildhall.runs
+CREATE FUNCTION guildhall.run_pause(p_run_id text, p_by text) RETURNS text
+CREATE FUNCTION guildhall.run_problem(p_error jsonb, p_state text) RETURNS jsonb
+CREATE FUNCTION guildhall.run_refuse(p_run_id uuid, p_command jsonb, p_type text, p_status integer, p_title text, p_detail text, p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION guildhall.run_release(p_run_id uuid, p_seq bigint, p_now timestamp with time zone) RETURNS boolean
+CREATE FUNCTION guildhall.run_resume(p_run_id text, p_by text) RETURNS text
+CREATE FUNCTION guildhall.run_rows_take(p_run_id uuid, p_commands jsonb) RETURNS void
+CREATE FUNCTION guildhall.run_signal(p_run_id text, p_event jsonb, p_by text) RETURNS TABLE(outcome text, detail text)
+CREATE FUNCTION guildhall.run_start(p_run jsonb, p_requester text, p_idempotency_key text, p_fingerprint text, p_session_id text, p_message text, p_reply text) RETURNS TABLE(outcome text, run jsonb)
+CREATE FUNCTION guildhall.run_start_child(p_run guildhall.runs, p_command jsonb, p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION guildhall.run_step_name(p_step text) RETURNS text
 CREATE FUNCTION guildhall.run_steps(p_run_id uuid) RETURNS jsonb
-CREATE FUNCTION guildhall.run_wake(p_run_id uuid, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION guildhall.run_sweep(p_limit bigint) RETURNS integer
+CREATE FUNCTION guildhall.run_tell(p_run_id uuid, p_input jsonb, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION guildhall.run_withdraw(p_run_id uuid, p_target bigint, p_now timestamp with time zone) RETURNS text
 CREATE FUNCTION guildhall.schema_digest(p_schema jsonb) RETURNS text
 CREATE FUNCTION guildhall.schema_version() RETURNS TABLE(version integer, checksum text)
 CREATE FUNCTION guildhall.skill_corrected(p_query text) RETURNS text
@@ -438,404 +545,34 @@ CREATE FUNCTION guildhall.skill_query(p_query text, p_mode text) RETURNS tsquery
 CREATE FUNCTION guildhall.skill_store(p_skill jsonb) RETURNS bigint
 CREATE FUNCTION guildhall.skill_trigrams(p_word text) RETURNS text[]
 CREATE FUNCTION guildhall.ticker_prune(p_now timestamp with time zone) RETURNS integer
-CREATE FUNCTION guildhall.ticker_tick(p_worker text, p_lease_s bigint) RETURNS TABLE(leader boolean, runs_due boolean, requests_due boolean, outbox_due boolean, probes_due boolean, callbacks_due boolean)
+CREATE FUNCTION guildhall.ticker_tick(p_worker text, p_lease_s bigint) RETURNS TABLE(leader boolean, runs_due boolean, requests_due boolean, outbox_due boolean, probes_due boolean, callbacks_due boolean, calls_due boolean)
 CREATE FUNCTION guildhall.token_create(p_token_hash text, p_principal text, p_kind text, p_scopes jsonb, p_agent_id text, p_ttl_s bigint, p_actor text) RETURNS jsonb
 CREATE FUNCTION guildhall.token_json(p_token guildhall.tokens) RETURNS jsonb
 CREATE FUNCTION guildhall.token_list() RETURNS SETOF jsonb
 CREATE FUNCTION guildhall.token_revoke(p_id text, p_actor text) RETURNS text
 CREATE FUNCTION guildhall.token_verify(p_token_hash text) RETURNS TABLE(outcome text, principal text, kind text, scopes jsonb, agent_id text, remaining_ms bigint)
-CREATE TABLE guildhall.agent_skills (
-    skill_id text NOT NULL,
-    agent_id text NOT NULL,
-    skill_no bigint NOT NULL,
-    CONSTRAINT agent_skills_skill_id_check CHECK (((length(skill_id) >= 1) AND (length(skill_id) <= 200)))
-);
-COMMENT ON TABLE guildhall.agent_skills IS 'The skills of each card, for routing by index.';
-CREATE TABLE guildhall.audit (
-    id bigint NOT NULL,
-    at timestamp with time zone NOT NULL,
-    actor text NOT NULL,
-    verb text NOT NULL,
-    subject text NOT NULL,
-    detail jsonb NOT NULL
-);
-COMMENT ON TABLE guildhall.audit IS 'Privileged acts, in order; rows are only ever added.';
-ALTER TABLE guildhall.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME guildhall.audit_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-CREATE TABLE guildhall.callbacks (
-    request_id uuid NOT NULL,
-    url text NOT NULL,
-    event jsonb NOT NULL,
-    state text NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    epoch bigint DEFAULT 0 NOT NULL,
-    lease_owner text,
-    lease_expires_at timestamp with time zone,
-    next_wake_at timestamp with time zone,
-    last_error text,
-    created_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone,
-    CONSTRAINT callbacks_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT callbacks_epoch_check CHECK ((epoch >= 0)),
-    CONSTRAINT callbacks_failed CHECK (((state <> 'failed'::text) OR (last_error IS NOT NULL))),
-    CONSTRAINT callbacks_finished CHECK (((state = 'pending'::text) = (finished_at IS NULL))),
-    CONSTRAINT callbacks_lease CHECK (((lease_owner IS NULL) = (lease_expires_at IS NULL))),
-    CONSTRAINT callbacks_leased CHECK (((lease_owner IS NULL) OR (state = 'pending'::text))),
-    CONSTRAINT callbacks_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text]))),
-    CONSTRAINT callbacks_wake CHECK (((state = 'pending'::text) = (next_wake_at IS NOT NULL)))
-)
-WITH (fillfactor='70');
-COMMENT ON TABLE guildhall.callbacks IS 'Ends of requests that are to be told to a URL, until told or given up.';
-CREATE TABLE guildhall.chat_messages (
-    id bigint NOT NULL,
-    session_id text NOT NULL,
-    role text NOT NULL,
-    content text NOT NULL,
-    run_id uuid,
-    at timestamp with time zone NOT NULL,
-    CONSTRAINT chat_messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
-);
-COMMENT ON TABLE guildhall.chat_messages IS 'What was said in each session, in order.';
-ALTER TABLE guildhall.chat_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME guildhall.chat_messages_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-CREATE TABLE guildhall.chat_sessions (
-    session_id text NOT NULL,
-    requester text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT chat_sessions_session_id_check CHECK (((length(session_id) >= 1) AND (length(session_id) <= 200)))
-);
-COMMENT ON TABLE guildhall.chat_sessions IS 'Whose a chat session is: nobody else reads it or speaks in it.';
-CREATE TABLE guildhall.events (
-    at timestamp with time zone NOT NULL,
-    id bigint NOT NULL,
-    position_xid xid8 NOT NULL,
-    type text NOT NULL,
-    subject text NOT NULL,
-    event jsonb NOT NULL,
-    CONSTRAINT events_event_check CHECK ((jsonb_typeof(event) = 'object'::text))
-)
-PARTITION BY RANGE (at);
-COMMENT ON TABLE guildhall.events IS 'Every state change as a CloudEvent, committed with the change. Rows are only ever added; old days are dropped whole.';
-CREATE TABLE guildhall.events_accepted (
-    source text NOT NULL,
-    event_id text NOT NULL,
-    type text NOT NULL,
-    request_id uuid,
-    accepted_at timestamp with time zone NOT NULL
-);
-COMMENT ON TABLE guildhall.events_accepted IS 'Events from outside, once per source and id.';
-ALTER TABLE guildhall.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME guildhall.events_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-CREATE TABLE guildhall.events_other (
-    at timestamp with time zone NOT NULL,
-    id bigint NOT NULL,
-    position_xid xid8 NOT NULL,
-    type text NOT NULL,
-    subject text NOT NULL,
-    event jsonb NOT NULL,
-    CONSTRAINT events_event_check CHECK ((jsonb_typeof(event) = 'object'::text))
-);
-COMMENT ON TABLE guildhall.events_other IS 'Events of days that have no partition of their own yet.';
-CREATE TABLE guildhall.lock_floor (
-    singleton boolean DEFAULT true NOT NULL,
-    fencing_token bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT lock_floor_fencing_token_check CHECK ((fencing_token >= 0)),
-    CONSTRAINT lock_floor_singleton_check CHECK (singleton)
-);
-COMMENT ON TABLE guildhall.lock_floor IS 'Where the tokens of a resource that was never locked begin: above all that were granted before a restore.';
-CREATE TABLE guildhall.lock_history (
-    id bigint NOT NULL,
-    resource text NOT NULL,
-    fencing_token bigint,
-    holder text NOT NULL,
-    run_id uuid,
-    reason text NOT NULL,
-    acquired_at timestamp with time zone,
-    ended_at timestamp with time zone NOT NULL,
-    ended_how text NOT NULL,
-    mode text NOT NULL,
-    priority smallint,
-    requested_at timestamp with time zone NOT NULL,
-    ended_by text,
-    detail jsonb,
-    CONSTRAINT lock_history_deadlock CHECK (((ended_how = 'deadlock'::text) = (detail IS NOT NULL))),
-    CONSTRAINT lock_history_forced CHECK (((ended_how = 'forced'::text) = (ended_by IS NOT NULL))),
-    CONSTRAINT lock_history_granted CHECK ((((fencing_token IS NULL) = (acquired_at IS NULL)) AND ((fencing_token IS NULL) = (ended_how = ANY (ARRAY['timed_out'::text, 'deadlock'::text]))))),
-    CONSTRAINT lock_history_how CHECK ((ended_how = ANY (ARRAY['released'::text, 'expired'::text, 'reacquired'::text, 'forced'::text, 'abandoned'::text, 'timed_out'::text, 'deadlock'::text]))),
-    CONSTRAINT lock_history_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text])))
-);
-COMMENT ON TABLE guildhall.lock_history IS 'Every grant that has ended and every wait that was in vain, with when it was asked for, begun and over.';
-ALTER TABLE guildhall.lock_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME guildhall.lock_history_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE guildhall.lock_waiters ALTER COLUMN ticket ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME guildhall.lock_waiters_ticket_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-CREATE TABLE guildhall.lock_wants (
-    root text NOT NULL COLLATE pg_catalog."C",
-    resource text NOT NULL COLLATE pg_catalog."C",
-    ticket bigint NOT NULL,
-    mode text NOT NULL,
-    priority smallint NOT NULL,
-    holder text NOT NULL,
-    run_id uuid,
-    CONSTRAINT lock_wants_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text]))),
-    CONSTRAINT lock_wants_root CHECK ((root = split_part(resource, '/'::text, 1)))
-)
-WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='500');
-COMMENT ON TABLE guildhall.lock_wants IS 'The queue: what each waiter that still waits wants, by resource.';
-CREATE TABLE guildhall.locks (
-    resource text NOT NULL,
-    fencing_token bigint DEFAULT 0 NOT NULL,
-    grants bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT locks_fencing_token_check CHECK ((fencing_token >= 0)),
-    CONSTRAINT locks_grants_check CHECK ((grants >= 0)),
-    CONSTRAINT locks_resource_check CHECK (((length(resource) >= 1) AND (length(resource) <= 300)))
-)
-WITH (fillfactor='70');
-COMMENT ON TABLE guildhall.locks IS 'Named resources with the last fencing token of each and how often it was granted; rows stay for ever, so that tokens rise.';
-CREATE TABLE guildhall.relay (
-    singleton boolean DEFAULT true NOT NULL,
-    lease_owner text,
-    lease_expires_at timestamp with time zone,
-    position_xid xid8 NOT NULL,
-    position_id bigint NOT NULL,
-    CONSTRAINT relay_lease CHECK (((lease_owner IS NULL) = (lease_expires_at IS NULL))),
-    CONSTRAINT relay_singleton_check CHECK (singleton)
-)
-WITH (fillfactor='50');
-COMMENT ON TABLE guildhall.relay IS 'The one cursor behind which events were published, and who moves it.';
-CREATE TABLE guildhall.schema_functions (
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamp with time zone NOT NULL
-);
-COMMENT ON TABLE guildhall.schema_functions IS 'Function files applied, with the checksum of their text.';
-CREATE TABLE guildhall.schema_migrations (
-    version integer NOT NULL,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamp with time zone NOT NULL
-);
-COMMENT ON TABLE guildhall.schema_migrations IS 'Migrations applied, with the checksum of their text.';
-CREATE TABLE guildhall.skill_words (
-    word text NOT NULL,
-    trigrams text[] NOT NULL
-);
-COMMENT ON TABLE guildhall.skill_words IS 'The words of all skills, with the trigrams that a misspelt word is found by.';
-CREATE TABLE guildhall.skills (
-    skill_no bigint NOT NULL,
+CREATE TABLE guildhall.workflows (
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL COLLATE pg_catalog."C",
+    precedence text[] NOT NULL COLLATE pg_catalog."C",
+    released boolean NOT NULL,
     digest text NOT NULL,
-    id text NOT NULL,
-    content jsonb NOT NULL,
-    tags text[] NOT NULL,
-    document tsvector NOT NULL,
-    CONSTRAINT skills_check CHECK (((jsonb_typeof(content) = 'object'::text) AND ((content ->> 'id'::text) = id))),
-    CONSTRAINT skills_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT skills_id_check CHECK (((length(id) >= 1) AND (length(id) <= 200)))
+    definition jsonb NOT NULL,
+    source text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT workflows_created_by_check CHECK (((length(created_by) >= 1) AND (length(created_by) <= 200))),
+    CONSTRAINT workflows_definition_check CHECK ((jsonb_typeof(definition) = 'object'::text)),
+    CONSTRAINT workflows_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT workflows_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT workflows_namespace_check CHECK (((length(namespace) >= 1) AND (length(namespace) <= 100))),
+    CONSTRAINT workflows_version_check CHECK (((length(version) >= 1) AND (length(version) <= 100)))
 );
-COMMENT ON TABLE guildhall.skills IS 'Each skill that was ever offered, once, by the SHA-256 of its content.';
-ALTER TABLE guildhall.skills ALTER COLUMN skill_no ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME guildhall.skills_skill_no_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-CREATE TABLE guildhall.ticker (
-    singleton boolean DEFAULT true NOT NULL,
-    lease_owner text,
-    lease_expires_at timestamp with time zone,
-    epoch bigint DEFAULT 0 NOT NULL,
-    swept_at timestamp with time zone,
-    CONSTRAINT ticker_lease CHECK (((lease_owner IS NULL) = (lease_expires_at IS NULL))),
-    CONSTRAINT ticker_singleton_check CHECK (singleton)
-)
-WITH (fillfactor='50');
-COMMENT ON TABLE guildhall.ticker IS 'The one row whose lease holder sweeps.';
-ALTER TABLE ONLY guildhall.events ATTACH PARTITION guildhall.events_other DEFAULT;
-ALTER TABLE ONLY guildhall.agent_liveness
-    ADD CONSTRAINT agent_liveness_pkey PRIMARY KEY (agent_id);
-ALTER TABLE ONLY guildhall.agent_skills
-    ADD CONSTRAINT agent_skills_pkey PRIMARY KEY (skill_id, agent_id);
-ALTER TABLE ONLY guildhall.agents
-    ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.approvals
-    ADD CONSTRAINT approvals_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.approvals
-    ADD CONSTRAINT approvals_step_once UNIQUE (run_id, step);
-ALTER TABLE ONLY guildhall.audit
-    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.broadcasts
-    ADD CONSTRAINT broadcasts_idempotency UNIQUE (requester, idempotency_key);
-ALTER TABLE ONLY guildhall.broadcasts
-    ADD CONSTRAINT broadcasts_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.callbacks
-    ADD CONSTRAINT callbacks_pkey PRIMARY KEY (request_id);
-ALTER TABLE ONLY guildhall.chat_messages
-    ADD CONSTRAINT chat_messages_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.chat_sessions
-    ADD CONSTRAINT chat_sessions_pkey PRIMARY KEY (session_id);
-ALTER TABLE ONLY guildhall.events_accepted
-    ADD CONSTRAINT events_accepted_pkey PRIMARY KEY (source, event_id);
-ALTER TABLE ONLY guildhall.events
-    ADD CONSTRAINT events_pkey PRIMARY KEY (at, id);
-ALTER TABLE ONLY guildhall.events_other
-    ADD CONSTRAINT events_other_pkey PRIMARY KEY (at, id);
-ALTER TABLE ONLY guildhall.journal
-    ADD CONSTRAINT journal_pkey PRIMARY KEY (run_id, "position");
-ALTER TABLE ONLY guildhall.lock_floor
-    ADD CONSTRAINT lock_floor_pkey PRIMARY KEY (singleton);
-ALTER TABLE ONLY guildhall.lock_grants
-    ADD CONSTRAINT lock_grants_pkey PRIMARY KEY (root, resource, fencing_token);
-ALTER TABLE ONLY guildhall.lock_history
-    ADD CONSTRAINT lock_history_once UNIQUE (resource, fencing_token);
-ALTER TABLE ONLY guildhall.lock_history
-    ADD CONSTRAINT lock_history_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.lock_waiters
-    ADD CONSTRAINT lock_waiters_pkey PRIMARY KEY (ticket);
-ALTER TABLE ONLY guildhall.lock_wants
-    ADD CONSTRAINT lock_wants_pkey PRIMARY KEY (root, resource, ticket);
-ALTER TABLE ONLY guildhall.locks
-    ADD CONSTRAINT locks_pkey PRIMARY KEY (resource);
-ALTER TABLE ONLY guildhall.relay
-    ADD CONSTRAINT relay_pkey PRIMARY KEY (singleton);
-ALTER TABLE ONLY guildhall.requests
-    ADD CONSTRAINT requests_idempotency UNIQUE (requester, idempotency_key);
-ALTER TABLE ONLY guildhall.requests
-    ADD CONSTRAINT requests_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.requests
-    ADD CONSTRAINT requests_step_once UNIQUE (run_id, step);
-ALTER TABLE ONLY guildhall.runs
-    ADD CONSTRAINT runs_idempotency UNIQUE (requester, idempotency_key);
-ALTER TABLE ONLY guildhall.runs
-    ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.schema_functions
-    ADD CONSTRAINT schema_functions_pkey PRIMARY KEY (name);
-ALTER TABLE ONLY guildhall.schema_migrations
-    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
-ALTER TABLE ONLY guildhall.skill_words
-    ADD CONSTRAINT skill_words_pkey PRIMARY KEY (word);
-ALTER TABLE ONLY guildhall.skills
-    ADD CONSTRAINT skills_digest_key UNIQUE (digest);
-ALTER TABLE ONLY guildhall.skills
-    ADD CONSTRAINT skills_pkey PRIMARY KEY (skill_no);
-ALTER TABLE ONLY guildhall.ticker
-    ADD CONSTRAINT ticker_pkey PRIMARY KEY (singleton);
-ALTER TABLE ONLY guildhall.tokens
-    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY guildhall.tokens
-    ADD CONSTRAINT tokens_token_hash_key UNIQUE (token_hash);
-CREATE INDEX agent_skills_agent ON guildhall.agent_skills USING btree (agent_id);
-CREATE INDEX agent_skills_offered ON guildhall.agent_skills USING btree (skill_no, agent_id);
-CREATE INDEX agents_newest ON guildhall.agents USING btree (updated_at DESC, id);
-CREATE INDEX approvals_newest ON guildhall.approvals USING btree (created_at DESC, id DESC);
-CREATE INDEX approvals_pending ON guildhall.approvals USING btree (next_wake_at) WHERE (state = 'pending'::text);
-CREATE INDEX callbacks_due ON guildhall.callbacks USING btree (next_wake_at) WHERE (state = 'pending'::text);
-CREATE INDEX chat_messages_session ON guildhall.chat_messages USING btree (session_id, id);
-CREATE INDEX events_position ON ONLY guildhall.events USING btree (position_xid, id);
-CREATE INDEX events_other_position_xid_id_idx ON guildhall.events_other USING btree (position_xid, id);
-CREATE INDEX events_subject ON ONLY guildhall.events USING btree (subject, position_xid DESC, id DESC);
-CREATE INDEX events_other_subject_position_xid_id_idx ON guildhall.events_other USING btree (subject, position_xid DESC, id DESC);
-CREATE UNIQUE INDEX journal_run_ends_once ON guildhall.journal USING btree (run_id) WHERE (kind = ANY (ARRAY['run_completed'::text, 'run_faulted'::text, 'run_cancelled'::text]));
-CREATE UNIQUE INDEX journal_step_begins_once ON guildhall.journal USING btree (run_id, step) WHERE (kind = ANY (ARRAY['step_started'::text, 'approval_requested'::text]));
-CREATE UNIQUE INDEX journal_step_ends_once ON guildhall.journal USING btree (run_id, step) WHERE (kind = ANY (ARRAY['step_completed'::text, 'step_failed'::text]));
-CREATE INDEX lock_grants_holder ON guildhall.lock_grants USING btree (holder);
-CREATE INDEX lock_grants_run ON guildhall.lock_grants USING btree (run_id) WHERE (run_id IS NOT NULL);
-CREATE INDEX lock_history_ended ON guildhall.lock_history USING brin (ended_at) WITH (autosummarize='on');
-CREATE INDEX lock_waiters_holder ON guildhall.lock_waiters USING btree (holder);
-CREATE INDEX lock_waiters_run ON guildhall.lock_waiters USING btree (run_id) WHERE (run_id IS NOT NULL);
-CREATE INDEX lock_wants_ticket ON guildhall.lock_wants USING btree (ticket);
-CREATE INDEX requests_broadcast ON guildhall.requests USING btree (broadcast_id, id) WHERE (broadcast_id IS NOT NULL);
-CREATE UNIQUE INDEX requests_busy ON guildhall.requests USING btree (agent, seat) WHERE (state = 'leased'::text);
-CREATE INDEX requests_check_results ON guildhall.requests USING btree ("left"((result ->> 'revision'::text), 64)) WHERE ((skill = ANY (ARRAY['run_checks'::text, 'run_pipeline'::text])) AND (result IS NOT NULL));
-CREATE INDEX requests_letters ON guildhall.requests USING btree (finished_at DESC, id DESC) WHERE (letter = 'open'::text);
-CREATE INDEX requests_newest ON guildhall.requests USING btree (created_at DESC, id DESC);
-CREATE INDEX requests_open ON guildhall.requests USING btree (queue_at, id) WHERE (finished_at IS NULL);
-CREATE UNIQUE INDEX requests_retried_once ON guildhall.requests USING btree (retry_of) WHERE (retry_of IS NOT NULL);
-CREATE INDEX requests_waiting ON guildhall.requests USING btree (skill, agent_wanted) WHERE (state = 'queued'::text);
-CREATE INDEX runs_due ON guildhall.runs USING btree (next_wake_at) WHERE (next_wake_at IS NOT NULL);
-CREATE INDEX runs_newest ON guildhall.runs USING btree (created_at DESC, id DESC);
-CREATE INDEX skill_words_trigrams ON guildhall.skill_words USING gin (trigrams) WITH (fastupdate=off);
-CREATE INDEX skills_document ON guildhall.skills USING gin (document) WITH (fastupdate=off);
-CREATE INDEX skills_id ON guildhall.skills USING btree (id);
-CREATE INDEX skills_tags ON guildhall.skills USING gin (tags) WITH (fastupdate=off);
-ALTER INDEX guildhall.events_pkey ATTACH PARTITION guildhall.events_other_pkey;
-ALTER INDEX guildhall.events_position ATTACH PARTITION guildhall.events_other_position_xid_id_idx;
-ALTER INDEX guildhall.events_subject ATTACH PARTITION guildhall.events_other_subject_position_xid_id_idx;
-CREATE TRIGGER approval_guard BEFORE INSERT OR UPDATE ON guildhall.approvals FOR EACH ROW EXECUTE FUNCTION guildhall.guard_approval();
-CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON guildhall.audit FOR EACH ROW EXECUTE FUNCTION guildhall.guard_append_only();
-CREATE TRIGGER audit_never_truncated BEFORE TRUNCATE ON guildhall.audit FOR EACH STATEMENT EXECUTE FUNCTION guildhall.guard_append_only();
-CREATE TRIGGER journal_append_only BEFORE DELETE OR UPDATE ON guildhall.journal FOR EACH ROW EXECUTE FUNCTION guildhall.guard_append_only();
-CREATE TRIGGER journal_guard BEFORE INSERT ON guildhall.journal FOR EACH ROW EXECUTE FUNCTION guildhall.guard_journal();
-CREATE TRIGGER journal_never_truncated BEFORE TRUNCATE ON guildhall.journal FOR EACH STATEMENT EXECUTE FUNCTION guildhall.guard_append_only();
-CREATE TRIGGER lock_guard BEFORE DELETE ON guildhall.locks FOR EACH ROW EXECUTE FUNCTION guildhall.guard_lock();
-CREATE TRIGGER lock_history_append_only BEFORE UPDATE ON guildhall.lock_history FOR EACH ROW EXECUTE FUNCTION guildhall.guard_append_only();
-CREATE TRIGGER lock_never_truncated BEFORE TRUNCATE ON guildhall.locks FOR EACH STATEMENT EXECUTE FUNCTION guildhall.guard_lock();
-CREATE TRIGGER lock_rises BEFORE UPDATE ON guildhall.locks FOR EACH ROW WHEN (((new.resource <> old.resource) OR (new.fencing_token <= old.fencing_token))) EXECUTE FUNCTION guildhall.guard_lock();
-CREATE TRIGGER request_guard BEFORE UPDATE ON guildhall.requests FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) OR (old.epoch IS DISTINCT FROM new.epoch) OR (old.attempt IS DISTINCT FROM new.attempt) OR (old.finished_at IS NOT NULL) OR (old.run_id IS DISTINCT FROM new.run_id) OR (old.step IS DISTINCT FROM new.step) OR (old.skill IS DISTINCT FROM new.skill))) EXECUTE FUNCTION guildhall.guard_request();
-CREATE TRIGGER request_guard_insert BEFORE INSERT ON guildhall.requests FOR EACH ROW EXECUTE FUNCTION guildhall.guard_request();
-CREATE TRIGGER run_guard BEFORE INSERT OR UPDATE ON guildhall.runs FOR EACH ROW EXECUTE FUNCTION guildhall.guard_run();
-ALTER TABLE ONLY guildhall.agent_liveness
-    ADD CONSTRAINT agent_liveness_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES guildhall.agents(id) ON DELETE CASCADE;
-ALTER TABLE ONLY guildhall.agent_skills
-    ADD CONSTRAINT agent_skills_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES guildhall.agents(id) ON DELETE CASCADE;
-ALTER TABLE ONLY guildhall.agent_skills
-    ADD CONSTRAINT agent_skills_skill_no_fkey FOREIGN KEY (skill_no) REFERENCES guildhall.skills(skill_no);
-ALTER TABLE ONLY guildhall.approvals
-    ADD CONSTRAINT approvals_consumed_by_fkey FOREIGN KEY (consumed_by) REFERENCES guildhall.requests(id);
-ALTER TABLE ONLY guildhall.approvals
-    ADD CONSTRAINT approvals_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
-ALTER TABLE ONLY guildhall.callbacks
-    ADD CONSTRAINT callbacks_request_id_fkey FOREIGN KEY (request_id) REFERENCES guildhall.requests(id);
-ALTER TABLE ONLY guildhall.chat_messages
-    ADD CONSTRAINT chat_messages_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
-ALTER TABLE ONLY guildhall.chat_messages
-    ADD CONSTRAINT chat_messages_session_id_fkey FOREIGN KEY (session_id) REFERENCES guildhall.chat_sessions(session_id);
-ALTER TABLE ONLY guildhall.events_accepted
-    ADD CONSTRAINT events_accepted_request_id_fkey FOREIGN KEY (request_id) REFERENCES guildhall.requests(id);
-ALTER TABLE ONLY guildhall.journal
-    ADD CONSTRAINT journal_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
-ALTER TABLE ONLY guildhall.lock_grants
-    ADD CONSTRAINT lock_grants_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
-ALTER TABLE ONLY guildhall.lock_history
-    ADD CONSTRAINT lock_history_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
-ALTER TABLE ONLY guildhall.lock_waiters
-    ADD CONSTRAINT lock_waiters_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
-ALTER TABLE ONLY guildhall.lock_wants
-    ADD CONSTRAINT lock_wants_ticket_fkey FOREIGN KEY (ticket) REFERENCES guildhall.lock_waiters(ticket) ON DELETE CASCADE;
-ALTER TABLE ONLY guildhall.requests
-    ADD CONSTRAINT requests_of_broadcast FOREIGN KEY (broadcast_id) REFERENCES guildhall.broadcasts(id);
-ALTER TABLE ONLY guildhall.requests
-    ADD CONSTRAINT requests_retry_of_fkey FOREIGN KEY (retry_of) REFERENCES guildhall.requests(id);
-ALTER TABLE ONLY guildhall.requests
-    ADD CONSTRAINT requests_run_id_fkey FOREIGN KEY (run_id) REFERENCES guildhall.runs(id);
+COMMENT ON TABLE guildhall.workflows IS 'Documents by namespace, name and version; a version never changes.';
+CREATE FUNCTION guildhall.workflow_find(p_namespace text, p_name text, p_version text) RETURNS SETOF guildhall.workflows
+CREATE FUNCTION guildhall.workflow_get(p_namespace text, p_name text, p_version text) RETURNS SETOF jsonb
+CREATE FUNCTION guildhall.workflow_json(p_workflow guildhall.workflows) RETURNS jsonb
+CREATE FUNCTION guildhall.workflow_list(p_namespace text, p_after text, p_limit bigint) RETURNS SETOF jsonb
+CREATE FUNCTION guildhall.workflow_precedence(p_version text) RETURNS text[]
+CREATE FUNCTION guildhall.workflow_put(p_definition jsonb, p_source text, p_digest text, p_by text) RETURNS TABLE(outcome text, workflow jsonb)

@@ -423,7 +423,7 @@ declare
     v_now timestamptz;
 begin
     -- A wait does not wait for the disk, so after a crash its ticket may be given once more, to another holder.
-    select w.* into v_waiter from guildhall.lock_waiters w where w.ticket = p_ticket and w.holder = p_holder;
+    select w.* into v_waiter from guildhall.lock_waiters w where w.ticket = p_ticket and w.holder = p_holder and w.run_seq is null;
     if not found then
         return query select 'timed_out', '[]'::jsonb, null::jsonb, '[]'::jsonb;
     elsif v_waiter.state = 'waiting' then
@@ -492,7 +492,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
     v_waiter guildhall.lock_waiters;
 begin
-    select w.* into v_waiter from guildhall.lock_waiters w where w.ticket = p_ticket and w.holder = p_holder;
+    select w.* into v_waiter from guildhall.lock_waiters w where w.ticket = p_ticket and w.holder = p_holder and w.run_seq is null;
     if not found then
         return query select 'timed_out', '[]'::jsonb, null::jsonb, '[]'::jsonb;
     else

@@ -1,4 +1,4 @@
-select plan(34);
+select plan(41);
 
 -- audit, journal, lock_history: only ever added to
 select guildhall.audit_append('ada', 'test', 'x', '{}', guildhall.clock());
@@ -17,31 +17,42 @@ select throws_ok($$update guildhall.lock_history set holder = 'eve'$$, 'GH004', 
 
 -- journal
 select throws_ok($$insert into guildhall.journal (run_id, position, at, kind, step, data)
-    select id, 99, guildhall.clock(), 'step_started', '/x', '{}' from guildhall.runs$$, 'GH005', null,
-    'guard_journal: a gap is refused');
+    select id, 99, guildhall.clock(), 'event', '/x', '{}' from guildhall.runs$$, 'GH005', null,
+    'guard_journal: what lies beyond the run''s position is refused');
+begin;
+update guildhall.runs set journal_position = 9;
 select throws_ok($$insert into guildhall.journal (run_id, position, at, kind, step, data)
-    select id, 1, guildhall.clock(), 'step_started', '/x', '{}' from guildhall.runs$$, 'GH005', null,
+    select id, 9, guildhall.clock(), 'event', '/x', '{}' from guildhall.runs$$, 'GH005', null, 'guard_journal: a gap is refused');
+select lives_ok($$insert into guildhall.journal (run_id, position, at, kind, step, data)
+    select r.id, n, guildhall.clock(), 'event', null, '{}' from guildhall.runs r, generate_series(2, 9) n order by n$$,
+    'guard_journal: entries one after the other are taken');
+rollback;
+select throws_ok($$insert into guildhall.journal (run_id, position, at, kind, step, data)
+    select id, 1, guildhall.clock(), 'run_started', null, null from guildhall.runs$$, '23505', null,
     'guard_journal: a position is not used twice');
-select throws_ok($$select guildhall.journal_append(id, 'approval_requested', '/do/0/approve', '{}', guildhall.clock())
-    from guildhall.runs$$, '23505', null, 'guard_journal: a step is not begun twice');
 
 -- runs
-select throws_ok($$insert into guildhall.runs (name, title, requester, definition, status, next_wake_at, epoch, created_at)
-    values ('n', 't', 'r', '{}', 'pending', now(), 5, now())$$, 'GH003', null, 'guard_run: a run begins at epoch 0');
+select throws_ok($$insert into guildhall.runs (name, title, requester, definition, status, next_wake_at, epoch, journal_position, created_at)
+    values ('n', 't', 'r', '{}', 'pending', now(), 5, 1, now())$$, 'GH003', null, 'guard_run: a run begins at epoch 0');
+select throws_ok($$insert into guildhall.runs (name, title, requester, definition, status, next_wake_at, journal_position, created_at)
+    values ('n', 't', 'r', '{}', 'waiting', now(), 1, now())$$, 'GH003', null, 'guard_run: a run begins pending');
 select throws_ok($$insert into guildhall.runs (name, title, requester, definition, status, next_wake_at, created_at)
-    values ('n', 't', 'r', '{}', 'waiting', now(), now())$$, 'GH003', null, 'guard_run: a run begins pending');
+    values ('n', 't', 'r', '{}', 'pending', now(), now())$$, 'GH003', null, 'guard_run: a run begins with a journal entry');
+select throws_ok($$update guildhall.runs set input = '{"other": 1}'$$, 'GH004', null, 'guard_append_only: a run''s input stays');
+select throws_ok($$update guildhall.runs set definition = '{"other": 1}'$$, 'GH004', null, 'guard_append_only: and its document');
 select throws_ok($$update guildhall.runs set status = 'running', lease_owner = 'w', lease_expires_at = next_wake_at$$,
     'GH003', null, 'guard_run: running needs a new epoch');
 select throws_ok($$update guildhall.runs set epoch = 0$$, 'GH003', null, 'guard_run: an epoch never falls');
-select throws_ok($$update guildhall.runs set journal_position = journal_position + 2$$, 'GH003', null,
-    'guard_run: positions rise one by one');
+select throws_ok($$update guildhall.runs set journal_position = journal_position - 1$$, 'GH003', null,
+    'guard_run: a position never falls');
 select throws_ok($$update guildhall.runs set status = 'completed', output = '{}', next_wake_at = null,
     finished_at = now()$$, 'GH003', null, 'guard_run: only a running run completes');
 select guildhall.run_cancel(id::text, 'ada', 'enough') from guildhall.runs;
 select throws_ok($$update guildhall.runs set status = 'waiting', finished_at = null, next_wake_at = now(),
     epoch = epoch + 1$$, 'GH003', null, 'guard_run: an end is final');
-select throws_ok($$select guildhall.journal_append(id, 'step_completed', '/late', '{}', guildhall.clock())
-    from guildhall.runs$$, 'GH003', null, 'guard_journal: nothing comes after the end');
+select throws_ok($$insert into guildhall.journal (run_id, position, at, kind, data)
+    select id, journal_position, guildhall.clock(), 'event', '{}' from guildhall.runs$$, 'GH003', null,
+    'guard_journal: nothing comes after the end');
 
 -- requests
 select test.requested() as request \gset
@@ -63,6 +74,20 @@ select throws_ok($$update guildhall.requests set result = '{"better": true}'$$, 
     'guard_request: a result is final');
 select throws_ok($$update guildhall.requests set state = 'queued', result = null, finished_at = null, next_wake_at = now()$$,
     'GH003', null, 'guard_request: an end is final');
+
+-- calls
+begin;
+select test.run();
+select test.advance(jsonb_build_array(test.command('http', '/a')));
+select throws_ok($$insert into guildhall.run_calls (run_id, seq, step, key, attempt, action, state, next_wake_at, created_at, epoch)
+    select run_id, 99, '/b', 'k', 1, action, 'queued', now(), now(), 3 from guildhall.run_calls$$, 'GH003', null,
+    'guard_run_call: a call begins at epoch 0');
+select throws_ok($$update guildhall.run_calls set state = 'succeeded', output = '1', next_wake_at = null, finished_at = now()$$,
+    'GH003', null, 'guard_run_call: what nobody made does not succeed');
+select guildhall.run_call_claim('w', 10, 30);
+select guildhall.run_call_finish(run_id::text, seq, 1, '1', null) from guildhall.run_calls;
+select throws_ok($$update guildhall.run_calls set output = '2'$$, 'GH003', null, 'guard_run_call: an end is final');
+rollback;
 
 -- approvals
 select test.asked() as approval \gset

@@ -46,7 +46,7 @@ select test.requested('/do/0/review') as request \gset
 select is(to_jsonb(r) #- '{request,run_id}' #- '{request,idempotency_key}', '{"url": null, "is_remote": false, "traceparent": null}' || jsonb_build_object(
     'agent', 'code-review', 'lease_ms', 30000, 'request', jsonb_build_object('request_id', :'request', 'epoch', 1,
     'attempt', 1, 'step', '/do/0/review', 'skill', 'review_change', 'input', '{"for": "/do/0/review"}'::jsonb,
-    'requester', 'ada', 'deadline_at', '2030-01-01T12:10:01+00:00')), 'request_claim: gives what the agent needs')
+    'requester', 'ada', 'fences', '[]'::jsonb, 'deadline_at', '2030-01-01T12:10:01+00:00')), 'request_claim: gives what the agent needs')
 from guildhall.request_claim('w', 1, 30) r;
 select is((select idempotency_key from guildhall.requests where id = :'request'), null,
     'request_claim: its key is not the requester''s');
@@ -82,10 +82,11 @@ select is((select outcome from guildhall.request_complete(:'request', 2, 'null')
 select is((select outcome from guildhall.request_complete(:'request', 1, 'null')), 'stale', 'request_complete: not of another attempt');
 select is((select outcome from guildhall.request_complete(gen_random_uuid()::text, 1, '1')), 'stale', 'request_complete: no such request');
 select is((select result from guildhall.requests where id = :'request'), 'null'::jsonb, 'request_finish: keeps the result');
-select is(test.journal_kinds((select run_id from guildhall.requests where id = :'request')),
-    'run_started step_started step_completed', 'request_finish: journals the step once');
-select ok((select r.next_wake_at <= guildhall.clock() from guildhall.runs r join guildhall.requests q on q.run_id = r.id
-    where q.id = :'request'), 'request_finish: wakes the run');
+select is((select jsonb_agg(i.input - 'seq') from guildhall.run_inbox i join guildhall.requests q on q.run_id = i.run_id
+    where q.id = :'request'), '[{"event": "completed", "step": "/do/0/review", "output": null}]'::jsonb,
+    'request_finish: tells the run once');
+select ok((select (i.input ->> 'seq')::bigint = q.seq from guildhall.run_inbox i join guildhall.requests q on q.run_id = i.run_id
+    where q.id = :'request'), 'request_finish: under the command''s number');
 select is((select event #> '{data,result}' from guildhall.events where event ->> 'type' = 'dev.guildhall.request.succeeded.v1'),
     'null'::jsonb, 'request_finish: the end is told, a run''s result is not in the event');
 
@@ -112,8 +113,9 @@ select test.pass_time('1 s');
 select test.claim_requests();
 select is((select outcome from guildhall.request_fail(:'request', 3, '{"code": "unreachable", "detail": "f", "retryable": true}')), 'dead',
     'request_fail: until attempts are used up');
-select is((select data from guildhall.journal where kind = 'step_failed'),
-    '{"code": "unreachable", "detail": "f", "retryable": true, "state": "dead"}'::jsonb, 'request_finish: the run learns why');
+select is((select input -> 'error' from guildhall.run_inbox where input ->> 'event' = 'failed'),
+    '{"type": "https://guildhall.dev/errors/unreachable", "status": 500, "title": "Unreachable", "detail": "f"}'::jsonb,
+    'request_finish: the run learns why');
 select test.requested('/do/2/no') as request \gset
 select test.claim_requests();
 select is((select outcome from guildhall.request_fail(:'request', 1, '{"code": "not_configured", "detail": "g"}')), 'failed',
@@ -165,8 +167,8 @@ select is(r.outcome, 'not_found', 'request_cancel: no such request') from guildh
 select is(r.request #>> '{error,detail}', 'ada withdrew it: not needed', 'request_cancel: says who and why')
 from guildhall.request_cancel(:'request', 'ada', 'not needed') r;
 select is(r.outcome, 'already_ended', 'request_cancel: once') from guildhall.request_cancel(:'request', 'ada', 'x') r;
-select is((select j.kind from guildhall.journal j join guildhall.requests q on q.run_id = j.run_id where q.id = :'request'
-    order by j.position desc limit 1), 'step_failed', 'request_cancel: its step fails');
+select is((select i.input #>> '{error,type}' from guildhall.run_inbox i join guildhall.requests q on q.run_id = i.run_id
+    where q.id = :'request'), 'https://guildhall.dev/errors/cancelled', 'request_cancel: its step fails');
 select is(r ->> 'state', 'cancelled', 'request_get: as it stands') from guildhall.request_get(:'request') r;
 select is_empty('select guildhall.request_get(gen_random_uuid()::text)', 'request_get: no such request');
 select is((select count(*) from guildhall.request_list('dead', null, null, 100)), 2::bigint, 'request_list: of a state');

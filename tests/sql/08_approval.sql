@@ -1,4 +1,4 @@
-select plan(49);
+select plan(51);
 
 select is(guildhall.action_hash('{"b": 1, "a": [1, 2]}'), guildhall.action_hash('{ "a":[1,2],  "b":1 }'),
     'action_hash: order of keys and white space do not matter');
@@ -9,14 +9,18 @@ select is(guildhall.action_hash('{"a": 1}'), 'f9d86028c6e0d64e225186f96acb69338b
 select test.asked() as approval \gset
 select is(guildhall.approval_json(a) - 'id' - 'run_id' - 'risk', jsonb_build_object('step', '/do/0/approve', 'state', 'pending',
     'action', a.action, 'action_hash', guildhall.action_hash(a.action), 'requester', 'ada', 'decided_by', null,
-    'reason', null, 'created_at', '2030-01-01T12:00:00+00:00', 'expires_at', '2030-01-01T13:00:00+00:00',
+    'reason', null, 'summary', null, 'created_at', '2030-01-01T12:00:00+00:00', 'expires_at', '2030-01-01T13:00:00+00:00',
     'decided_at', null, 'consumed_at', null), 'approval_json: the whole approval') from guildhall.approvals a;
 select is((select event #> '{data,action}' from guildhall.events where event ->> 'type' = 'dev.guildhall.approval.requested.v1'),
     '{"deploy": "v1", "to": "production"}'::jsonb, 'approval_insert: is told with the exact action');
-select throws_ok($$select guildhall.approval_insert('{"action": {}, "risk": {}}', 'ada', gen_random_uuid(), '/x', guildhall.clock())$$,
-    'GH001', null, 'approval_insert: without a time limit there is no approval');
-select throws_ok($$select guildhall.approval_insert('{"action": "x", "risk": {}, "expires_s": 5}', 'ada', gen_random_uuid(), '/x',
-    guildhall.clock())$$, 'GH001', null, 'approval_insert: an action is an object');
+begin;
+select test.run() as run \gset
+select test.advance(jsonb_build_array(test.command('approval', '/x', '{"proposal": {"a": 1}, "summary": "please", "risk": null}')));
+select is((select expires_at - created_at from guildhall.approvals where step = '/x'), interval '1 day',
+    'approval_insert: nobody is asked for longer than a day unless the document says so');
+select is((select summary || ' ' || risk from guildhall.approvals where step = '/x'), 'please {}',
+    'approval_insert: keeps what it means for people');
+rollback;
 
 -- who may decide
 select is(r.outcome, 'not_eligible', 'approval_decide: not the requester')
@@ -37,10 +41,12 @@ select is((select count(*) from guildhall.audit), 0::bigint, 'approval_decide: n
 select test.pass_time('59 min');
 select is(r.outcome, 'decided', 'approval_decide: another person, in time')
 from guildhall.approval_decide(:'approval', 'bob', 'person', 'approve', 'looks right') r;
-select is((select data - 'action_hash' from guildhall.journal where kind = 'step_completed'), jsonb_build_object('approval_id', :'approval',
-    'decision', 'approved', 'decided_by', 'bob', 'reason', 'looks right', 'summary', 'approved by bob'),
+select is((select (input -> 'output') - 'action_hash' from guildhall.run_inbox where input ->> 'event' = 'completed'), jsonb_build_object(
+    'approval_id', :'approval', 'decision', 'approved', 'decided_by', 'bob', 'reason', 'looks right', 'summary', 'approved by bob'),
     'approval_finish: the step''s result names approval and decider');
-select ok((select next_wake_at <= guildhall.clock() from guildhall.runs), 'approval_finish: wakes the run');
+select ok((select (i.input ->> 'seq')::bigint = a.seq from guildhall.run_inbox i join guildhall.approvals a on a.run_id = i.run_id),
+    'approval_finish: under the command''s number');
+select is(guildhall.approval_error(a), null, 'approval_error: none while it stands') from guildhall.approvals a;
 select is(r.outcome, 'already_decided', 'approval_decide: single and final')
 from guildhall.approval_decide(:'approval', 'eve', 'person', 'reject', null) r;
 select is((select state || ' ' || decided_by from guildhall.approvals), 'approved bob', 'approval_decide: the first decision stands');
@@ -94,8 +100,11 @@ from guildhall.approval_consume(:'approval', '{"to": "production", "deploy": "v1
 -- refused
 select test.asked() as approval \gset
 select is(r.approval ->> 'state', 'rejected', 'approval_decide: a no') from guildhall.approval_decide(:'approval', 'bob', 'person', 'reject', 'not today') r;
-select is((select data from guildhall.journal where kind = 'step_failed'), jsonb_build_object('approval_id', :'approval', 'state', 'rejected',
-    'retryable', false, 'code', 'approval_rejected', 'detail', 'bob refused: not today'), 'approval_finish: the run learns why');
+select is((select i.input -> 'error' from guildhall.run_inbox i join guildhall.approvals a on a.run_id = i.run_id where a.id = :'approval'),
+    '{"type": "https://serverlessworkflow.io/spec/1.0.0/errors/authorization", "status": 403, "title": "Authorization Error",
+    "detail": "bob refused: not today"}'::jsonb, 'approval_finish: the run learns why');
+select is(guildhall.approval_error(a), '{"code": "approval_rejected", "detail": "bob refused: not today", "retryable": false}'::jsonb,
+    'approval_error: says who refused') from guildhall.approvals a where a.id = :'approval';
 
 -- lapsed: decided too late, and swept
 select test.asked() as approval \gset
@@ -107,8 +116,9 @@ select test.asked() as approval \gset
 select is(guildhall.approval_sweep(100), 0, 'approval_sweep: nothing before its time');
 select test.pass_time('1 h');
 select is(guildhall.approval_sweep(100), 1, 'approval_sweep: lapses what nobody decided');
-select is((select j.data ->> 'code' from guildhall.journal j join guildhall.approvals a on a.run_id = j.run_id
-    where a.id = :'approval' and j.kind = 'step_failed'), 'approval_expired', 'approval_finish: the run learns that too');
+select is((select i.input #>> '{error,type}' from guildhall.run_inbox i join guildhall.approvals a on a.run_id = i.run_id
+    where a.id = :'approval'), 'https://serverlessworkflow.io/spec/1.0.0/errors/timeout', 'approval_finish: the run learns that too');
+select is((select ended_at from guildhall.approvals where id = :'approval'), guildhall.clock(), 'approval_finish: says when');
 
 -- approved but not used in time
 select test.asked() as approval \gset
@@ -127,7 +137,6 @@ select is((select count(*) from guildhall.approval_list(null, (select r ->> 'id'
     (select count(*) - 1 from guildhall.approvals), 'approval_list: after one');
 select is(r ->> 'id', :'approval', 'approval_get: the approval') from guildhall.approval_get(:'approval') r;
 select is_empty('select guildhall.approval_get(gen_random_uuid()::text)', 'approval_get: no such approval');
-select is((select (l).id from guildhall.approval_lock(:'approval') l), :'approval'::uuid, 'approval_lock: gives the row');
 select is_empty('select * from test.broken_invariants()', 'approval_finish: invariants hold');
 
 select * from finish();

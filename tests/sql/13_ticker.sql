@@ -1,7 +1,7 @@
-select plan(24);
+select plan(27);
 
 select is(to_jsonb(r), '{"leader": true, "runs_due": false, "requests_due": false, "outbox_due": false,
-    "probes_due": false, "callbacks_due": false}'::jsonb,
+    "probes_due": false, "callbacks_due": false, "calls_due": false}'::jsonb,
     'ticker_tick: the first leads, nothing is due') from guildhall.ticker_tick('w1', 5) r;
 select ok(not r.leader, 'ticker_tick: the second does not') from guildhall.ticker_tick('w2', 5) r;
 select test.pass_time('4 s');
@@ -26,8 +26,19 @@ select test.claim_requests();
 select ok(not r.requests_due, 'ticker_tick: not while it is leased') from guildhall.ticker_tick('w2', 5) r;
 select test.pass_time('30 s');
 select ok(r.requests_due, 'ticker_tick: but when the lease ran out') from guildhall.ticker_tick('w2', 5) r;
+begin;
+select test.pass_time('1 day');
+select ok(r.runs_due, 'ticker_tick: a waiting run is due after a day in any case') from guildhall.ticker_tick('w2', 5) r;
+rollback;
+begin;
+select guildhall.run_tell(id, '{"event": "pause"}', guildhall.clock()) from guildhall.runs;
+select ok(r.runs_due and not r.calls_due, 'ticker_tick: and as soon as it is told something') from guildhall.ticker_tick('w2', 5) r;
+select test.advance(jsonb_build_array(test.command('http', '/do/1/get')));
+select ok(r.calls_due, 'ticker_tick: a call that nobody makes is due') from guildhall.ticker_tick('w2', 5) r;
+select guildhall.run_call_claim('w', 10, 10);
+select ok(not r.calls_due, 'ticker_tick: not while it is leased') from guildhall.ticker_tick('w2', 5) r;
+rollback;
 select test.pass_time('30 s');
-select ok(r.runs_due, 'ticker_tick: a waiting run is due after a minute in any case') from guildhall.ticker_tick('w2', 5) r;
 select guildhall.outbox_claim('relay', 100, 60);
 select ok(not r.outbox_due, 'ticker_tick: what is being published is not due') from guildhall.ticker_tick('w2', 5) r;
 

@@ -1,5 +1,5 @@
 -- Rows that must not be, refused by the tables themselves: the guards are off here.
-select plan(26);
+select plan(34);
 
 select test.asked();
 select test.requested('/do/0/a');
@@ -10,6 +10,7 @@ alter table guildhall.requests disable trigger user;
 alter table guildhall.approvals disable trigger user;
 alter table guildhall.locks disable trigger user;
 alter table guildhall.journal disable trigger user;
+alter table guildhall.run_calls disable trigger user;
 
 create function test.refused(p_sql text, p_constraint text, p_description text) returns text
 language plpgsql as $$
@@ -48,7 +49,8 @@ select test.refused($$update guildhall.requests set state = 'succeeded', next_wa
     'requests_result', 'requests: succeeded without a result');
 select test.refused($$update guildhall.requests set state = 'dead', next_wake_at = null, finished_at = now()$$,
     'requests_error', 'requests: dead without an error');
-select test.refused($$update guildhall.requests set run_id = null$$, 'requests_step', 'requests: a step without a run');
+select test.refused($$update guildhall.requests set run_id = null, seq = null$$, 'requests_step', 'requests: a step without a run');
+select test.refused($$update guildhall.requests set run_id = null, step = null$$, 'requests_seq', 'requests: a number without a run');
 select test.refused($$update guildhall.approvals set action = '{"a": 3}'$$, 'approvals_hash', 'approvals: a hash of something else');
 select test.refused($$update guildhall.approvals set state = 'approved', next_wake_at = null$$, 'approvals_decided',
     'approvals: approved by nobody');
@@ -60,8 +62,20 @@ select test.refused($$update guildhall.approvals set consumed_at = now(), consum
     'approvals_consumed_approved', 'approvals: used without being approved');
 select test.refused($$update guildhall.lock_grants set depth = 0$$, 'lock_grants_depth_check', 'lock_grants: held no times');
 select test.refused($$update guildhall.lock_grants set fencing_token = 0$$, 'lock_grants_fencing_token_check', 'lock_grants: held without a token');
-select test.refused($$update guildhall.journal set step = null where kind = 'step_started'$$, 'journal_step',
-    'journal: a step entry without a step');
+select test.refused($$insert into guildhall.journal (run_id, position, at, kind, data)
+    select id, 2, now(), 'step_failed', '{}' from guildhall.runs limit 1$$, 'journal_step', 'journal: a step entry without a step');
+select test.refused($$update guildhall.runs set definition = null$$, 'runs_document', 'runs: nothing to execute');
+select test.refused($$update guildhall.runs set workflow_name = 'x', definition = null$$, 'runs_workflow_whole', 'runs: half a workflow');
+select test.refused($$update guildhall.runs set snapshot_position = 99$$, 'runs_snapshot', 'runs: a snapshot of the future');
+select test.refused($$update guildhall.runs set depth = 1$$, 'runs_child', 'runs: a child without a parent');
+select test.refused($$insert into guildhall.run_calls (run_id, seq, step, key, attempt, action, state, created_at)
+    select id, 1, '/x', 'k', 1, '{"action": "http"}', 'queued', now() from guildhall.runs limit 1$$, 'run_calls_wake',
+    'run_calls: an open call nobody would make');
+select test.refused($$insert into guildhall.run_calls (run_id, seq, step, key, attempt, action, state, created_at, finished_at)
+    select id, 1, '/x', 'k', 1, '{"action": "http"}', 'failed', now(), now() from guildhall.runs limit 1$$, 'run_calls_error',
+    'run_calls: failed without an error');
+select test.refused($$insert into guildhall.run_inbox (run_id, at, input) values (gen_random_uuid(), now(), '{}')$$,
+    'run_inbox_input_check', 'run_inbox: nothing that happened');
 select test.refused($$update guildhall.journal set kind = 'run_cancelled' where kind = 'run_started'$$, 'journal_data',
     'journal: an entry without its payload');
 select test.refused($$update guildhall.requests set letter = 'open'$$, 'requests_letter', 'requests: an open one as a dead letter');

@@ -20,6 +20,7 @@ const ALSO_INTERNAL: &[&str] = &[
     "guard_lock",
     "guard_request",
     "guard_run",
+    "guard_run_call",
     "lock_guard",
     "lock_token_raise",
 ];

@@ -12,5 +12,6 @@ mod model;
 mod pairs;
 mod store;
 mod store_locks;
+mod store_runs;
 mod support;
 mod tap;

@@ -4,7 +4,7 @@ use crate::{interleavings::cases, support::migrated};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Functions that change something, with the rows that they change or lock and that another call may have at the same
-/// time. A row that a call makes under an id of its own meets nobody.
+/// time. A row that a call makes under an id of its own meets nobody: so who tells a run something does not meet it.
 const CHANGE: &[(&str, &[&str])] = &[
     ("agent_deregister", &["agent"]),
     ("agent_enrol", &["agent"]),
@@ -16,12 +16,13 @@ const CHANGE: &[(&str, &[&str])] = &[
     ("agent_score", &["agent"]),
     ("agent_sweep", &["agent"]),
     ("approval_consume", &["approval", "request"]),
-    ("approval_decide", &["approval", "run"]),
-    ("approval_sweep", &["approval", "run"]),
+    ("approval_decide", &["approval"]),
+    ("approval_sweep", &["approval"]),
     ("broadcast_submit", &["key of a broadcast"]),
     ("callback_claim", &["callback"]),
     ("callback_report", &["callback"]),
     ("event_accept", &["id of an event from outside"]),
+    ("event_publish", &["id of an event from outside"]),
     ("lock_acquire", &["root of a lock"]),
     ("lock_acquire_all", &["root of a lock"]),
     ("lock_force_release", &["root of a lock"]),
@@ -36,25 +37,39 @@ const CHANGE: &[(&str, &[&str])] = &[
     ("lock_wait_status", &["root of a lock"]),
     ("outbox_claim", &["relay"]),
     ("outbox_published", &["relay"]),
-    ("request_cancel", &["request", "run"]),
+    ("request_cancel", &["request"]),
     ("request_claim", &["request", "slot of an agent"]),
-    ("request_complete", &["request", "run"]),
+    ("request_complete", &["request"]),
     ("request_discard", &["request"]),
-    ("request_fail", &["request", "run"]),
+    ("request_fail", &["request"]),
     ("request_renew", &["request"]),
     ("request_retry", &["request"]),
     ("request_submit", &["key of a request", "slot of an agent"]),
-    ("request_sweep", &["request", "run"]),
-    ("run_advance", &["run", "request", "approval"]),
-    ("run_cancel", &["run", "request", "approval"]),
+    ("request_sweep", &["request"]),
+    (
+        "run_advance",
+        &["run", "request", "approval", "call", "root of a lock"],
+    ),
+    ("run_call_claim", &["call"]),
+    ("run_call_finish", &["call"]),
+    ("run_call_renew", &["call"]),
+    (
+        "run_cancel",
+        &["run", "request", "approval", "call", "root of a lock"],
+    ),
     ("run_claim", &["run"]),
     ("run_start", &["key of a run"]),
     ("ticker_tick", &["ticker"]),
+    ("workflow_put", &["version of a workflow"]),
 ];
 
 /// Functions that a caller runs and that meet nobody, each with the reason.
 const MEET_NOBODY: &[(&[&str], &str)] = &[
     (&["event_refuse"], "adds an event under an id of its own"),
+    (
+        &["run_pause", "run_resume", "run_signal"],
+        "adds to the run's inbox under an id of its own",
+    ),
     (
         &["chat_record", "token_create"],
         "adds a row; who repeats it gets an error or another row",
@@ -99,6 +114,8 @@ const MEET_NOBODY: &[(&[&str], &str)] = &[
             "run_get",
             "run_journal",
             "run_list",
+            "workflow_get",
+            "workflow_list",
         ],
         "reads",
     ),

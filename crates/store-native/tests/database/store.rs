@@ -5,7 +5,7 @@ use guildhall_domain::agent::{Agent, AgentStatus};
 use guildhall_domain::approval::{ApprovalState, Decision};
 use guildhall_domain::id::{ApprovalId, RequestId, RunId};
 use guildhall_domain::lock::{LockMode, LockOutcome};
-use guildhall_domain::request::{AgentError, NewRequest, Priority, RequestState};
+use guildhall_domain::request::{AgentError, Fence, NewRequest, Priority, RequestState};
 use guildhall_domain::run::{EntryKind, RunStatus};
 use guildhall_domain::scope::Scope;
 use guildhall_domain::token::{Principal, PrincipalKind};
@@ -15,7 +15,9 @@ use guildhall_store::chat::{ChatRole, RecordOutcome};
 use guildhall_store::event::AcceptOutcome;
 use guildhall_store::lock::Claim;
 use guildhall_store::request::{CompleteOutcome, FailOutcome, RenewOutcome, SubmitOutcome};
-use guildhall_store::run::{AdvanceOutcome, CancelOutcome, ChatTurn, NewRun, StartOutcome};
+use guildhall_store::run::{
+    AdvanceOutcome, Advanced, CancelOutcome, ChatTurn, ClaimedRun, NewRun, RunOf, StartOutcome,
+};
 use guildhall_store::token::{RevokeOutcome, Verified};
 use guildhall_store::{
     DbErrorKind, Idempotency, SCHEMA_VERSION, agent, approval, chat, event, lock, ops, outbox, request, run,
@@ -26,7 +28,7 @@ use guildhall_testkit::Database;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-fn db(database: &Database) -> NativeDb {
+pub fn db(database: &Database) -> NativeDb {
     NativeDb::new(database.config().clone(), NativeDbOptions::default()).expect("a pool")
 }
 
@@ -39,33 +41,36 @@ fn person(name: &str) -> Principal {
     }
 }
 
+/// A document that does nothing.
+pub fn document(name: &str, version: &str) -> Value {
+    json!({"document": {"dsl": "1.0.3", "namespace": "tests", "name": name, "version": version}, "do": []})
+}
+
 fn nobody() -> Uuid {
     Uuid::from_u128(7)
 }
 
-/// Starts a run, claims it and applies `commands`.
-async fn run_with(db: &NativeDb, commands: Value) -> RunId {
-    let definition = json!({"name": "deliver", "do": []});
-    let new = NewRun {
-        definition: &definition,
-        title: "ship it",
-        requester: "ada",
-        idempotency: None,
-        chat: None,
-    };
-    let started = run::start(db, new).await.expect("starts");
-    let id = started.run.expect("a run").id;
-    let claimed = run::claim(db, "worker", 30)
-        .await
-        .expect("claims")
-        .expect("is due");
-    assert_eq!(claimed.run_id, id);
-    assert_eq!(claimed.journal[0].kind, EntryKind::RunStarted);
-    let advanced = run::advance(db, id, claimed.epoch, claimed.journal_position, &commands)
-        .await
-        .expect("advances");
-    assert_eq!(advanced.outcome, AdvanceOutcome::Advanced);
-    id
+/// The run that has waited longest.
+pub async fn claim(db: &NativeDb) -> ClaimedRun {
+    let claimed = run::claim(db, "worker", 30, &[]).await.expect("claims");
+    claimed.expect("is due")
+}
+
+/// Applies commands to a claimed run.
+pub async fn advance(db: &NativeDb, run: &ClaimedRun, commands: &Value) -> Advanced {
+    let state = json!({"status": "running"});
+    let (epoch, position) = (run.epoch, run.journal_position);
+    run::advance(
+        db,
+        run.run_id,
+        epoch,
+        position,
+        Some(&state),
+        commands,
+        &json!([]),
+    )
+    .await
+    .expect("advances")
 }
 
 fn ends_with(events: &[outbox::OutboxEvent], kind: &str) -> bool {
@@ -83,9 +88,14 @@ async fn a_run_from_chat_to_completion() {
         .await
         .expect("registers");
 
-    let definition = json!({"name": "deliver-change", "version": "1", "do": []});
+    let (definition, digest) = (document("deliver-change", "1.0.0"), "d".repeat(64));
+    let input = json!({"change": "good-change"});
     let new = NewRun {
-        definition: &definition,
+        what: RunOf::Document {
+            definition: &definition,
+            digest: &digest,
+        },
+        input: &input,
         title: "ship it",
         requester: "ada",
         idempotency: Some(Idempotency {
@@ -129,20 +139,21 @@ async fn a_run_from_chat_to_completion() {
     // A review, with its agent's result.
     let tick = ops::tick(&db, "ticker", 5).await.expect("ticks");
     assert!(tick.leader && tick.runs_due && tick.outbox_due && !tick.requests_due);
-    let claimed = run::claim(&db, "w", 30).await.expect("claims").expect("is due");
-    assert!(run::claim(&db, "w", 30).await.expect("claims").is_none());
-    let review = json!([{"command": "request", "step": "/do/0/review", "skill": "review_change", "agent": null,
-        "input": {"base": "main"}, "timeout_s": 600, "max_attempts": 3}]);
-    let advanced = run::advance(&db, id, claimed.epoch, claimed.journal_position, &review)
-        .await
-        .expect("advances");
+    let claimed = claim(&db).await;
+    assert!(run::claim(&db, "w", 30, &[]).await.expect("claims").is_none());
+    assert_eq!(
+        (&claimed.definition, &claimed.input, &claimed.state),
+        (&Some(definition), &input, &None)
+    );
+    assert!(claimed.events.is_empty());
+    let review = json!([{"action": "agent", "step": "/do/0/review", "seq": 1, "attempt": 1, "key": "k", "skill": "review_change",
+        "agent": null, "input": {"base": "main"}, "timeout_ms": 600_000, "priority": null}]);
+    let advanced = advance(&db, &claimed, &review).await;
     assert_eq!(
         (advanced.requests_queued, advanced.status),
         (1, Some(RunStatus::Waiting))
     );
-    let stale = run::advance(&db, id, claimed.epoch, claimed.journal_position, &review)
-        .await
-        .expect("answers");
+    let stale = advance(&db, &claimed, &review).await;
     assert_eq!(stale.outcome, AdvanceOutcome::Stale);
     let work = request::claim(&db, "d", 10, 30).await.expect("claims").remove(0);
     assert_eq!(
@@ -174,16 +185,23 @@ async fn a_run_from_chat_to_completion() {
 
     // An approval, and a deployment under it.
     let action = json!({"deploy": "v1", "n": 1.5, "to": {"b": 1, "a": 2}});
-    let claimed = run::claim(&db, "w", 30).await.expect("claims").expect("is due");
-    let ask = json!([{"command": "approval", "step": "/do/1/approve", "action": action, "risk": {"tier": "high"},
-        "expires_s": 60}]);
-    run::advance(&db, id, claimed.epoch, claimed.journal_position, &ask)
-        .await
-        .expect("advances");
+    let claimed = claim(&db).await;
+    assert_eq!(claimed.state, Some(json!({"status": "running"})));
+    assert_eq!(
+        (
+            &claimed.events[0]["event"],
+            &claimed.events[0]["output"]["verdict"]
+        ),
+        (&json!("completed"), &json!("approve"))
+    );
+    let ask = json!([{"action": "approval", "step": "/do/1/approve", "seq": 2, "attempt": 1, "key": "k", "proposal": action,
+        "summary": "ship v1", "risk": {"tier": "high"}, "expires_ms": 60_000}]);
+    advance(&db, &claimed, &ask).await;
     let pending = approval::list(&db, Some(ApprovalState::Pending), None, 10)
         .await
         .expect("lists");
     let approval_id = pending.items[0].id;
+    assert_eq!(pending.items[0].summary.as_deref(), Some("ship v1"));
     let decide = |who: Principal| {
         let db = db.clone();
         async move { approval::decide(&db, approval_id, &who, Decision::Approve, Some("fine")).await }
@@ -199,17 +217,22 @@ async fn a_run_from_chat_to_completion() {
         decide(person("eve")).await.expect("answers").outcome,
         DecideOutcome::AlreadyDecided
     );
-    let claimed = run::claim(&db, "w", 30).await.expect("claims").expect("is due");
-    let deploy = json!([{"command": "request", "step": "/do/2/deploy", "skill": "deploy_service", "input": {},
-        "timeout_s": 600, "max_attempts": 3}]);
-    run::advance(&db, id, claimed.epoch, claimed.journal_position, &deploy)
-        .await
-        .expect("advances");
+    let claimed = claim(&db).await;
+    let deploy = json!([{"action": "agent", "step": "/do/2/deploy", "seq": 3, "attempt": 1, "key": "k", "skill": "deploy_service",
+        "input": {}, "fences": [{"lock": "deployment:staging", "token": 7}]}]);
+    advance(&db, &claimed, &deploy).await;
     let work = request::claim(&db, "d", 10, 30)
         .await
         .expect("claims")
         .remove(0)
         .request;
+    assert_eq!(
+        work.fences,
+        [Fence {
+            lock: "deployment:staging".into(),
+            token: 7
+        }]
+    );
     let consume = |action: Value, epoch: i64| {
         let db = db.clone();
         async move {
@@ -233,25 +256,23 @@ async fn a_run_from_chat_to_completion() {
         .await
         .expect("completes");
 
-    let claimed = run::claim(&db, "w", 30).await.expect("claims").expect("is due");
-    let end = json!([{"command": "complete", "output": {"ok": true}}]);
-    let advanced = run::advance(&db, id, claimed.epoch, claimed.journal_position, &end)
-        .await
-        .expect("advances");
+    let claimed = claim(&db).await;
+    let end = json!([{"action": "complete", "step": "", "seq": 4, "attempt": 1, "key": "k", "output": {"ok": true}}]);
+    let advanced = advance(&db, &claimed, &end).await;
     assert_eq!(advanced.status, Some(RunStatus::Completed));
     let finished = run::get(&db, id).await.expect("reads").expect("is there");
     assert_eq!(finished.output, Some(json!({"ok": true})));
     let steps: Vec<_> = finished
         .steps
         .iter()
-        .map(|step| (step.skill.as_str(), step.status.as_str()))
+        .map(|step| (step.name.as_str(), step.skill.as_str(), step.status.as_str()))
         .collect();
     assert_eq!(
         steps,
         [
-            ("review_change", "completed"),
-            ("approval", "completed"),
-            ("deploy_service", "completed")
+            ("review", "review_change", "completed"),
+            ("approve", "approval", "completed"),
+            ("deploy", "deploy_service", "completed")
         ]
     );
     assert_eq!(
@@ -261,9 +282,18 @@ async fn a_run_from_chat_to_completion() {
             .and_then(|result| result["summary"].as_str()),
         Some("binary \u{FFFD} and all")
     );
-    let page = run::journal(&db, id, 0, 5).await.expect("reads");
-    assert_eq!((page.items.len(), page.next.as_deref()), (5, Some("5")));
-    let rest = run::journal(&db, id, 5, 100).await.expect("reads");
+    assert_eq!(
+        (finished.input, finished.digest),
+        (input.clone(), Some(digest.clone()))
+    );
+    let page = run::journal(&db, id, 0, 3).await.expect("reads");
+    assert_eq!((page.items.len(), page.next.as_deref()), (3, Some("3")));
+    assert_eq!(page.items[0].kind, EntryKind::RunStarted);
+    assert!(
+        matches!(&page.items[1].kind, EntryKind::Event { step: Some(step), data } if step == "/do/0/review" && data["seq"] == 1),
+        "{page:?}"
+    );
+    let rest = run::journal(&db, id, 3, 100).await.expect("reads");
     assert!(matches!(
         rest.items.last().expect("entries").kind,
         EntryKind::RunCompleted { .. }
@@ -549,7 +579,19 @@ async fn requests_locks_tokens_and_the_rest() {
         ops::schema_version(&db).await.expect("answers").version,
         SCHEMA_VERSION
     );
-    let run_id = run_with(&db, json!([])).await;
+    let (definition, digest) = (document("deliver", "1.0.0"), "d".repeat(64));
+    let new = NewRun {
+        what: RunOf::Document {
+            definition: &definition,
+            digest: &digest,
+        },
+        input: &json!({}),
+        title: "ship it",
+        requester: "ada",
+        idempotency: None,
+        chat: None,
+    };
+    let run_id = run::start(&db, new).await.expect("starts").run.expect("a run").id;
     let cancelled = run::cancel(&db, run_id, "ada", "enough").await.expect("cancels");
     assert_eq!(cancelled.run.expect("it").status, RunStatus::Cancelled);
 }
@@ -586,7 +628,7 @@ async fn failures_say_what_to_do() {
     assert_eq!(error.code(), Code::DatabaseUnavailable);
 
     // A broken connection: what may be repeated is, on a new one.
-    run::claim(&good, "w", 30).await.expect("connects");
+    run::claim(&good, "w", 30, &[]).await.expect("connects");
     server.disconnect_all(database.name()).await.expect("disconnects");
     ops::readiness(&good).await.expect("is tried again");
 }

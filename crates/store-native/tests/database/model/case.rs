@@ -2,15 +2,16 @@
 
 mod letters;
 mod locks;
+mod runs;
 
-use super::command::{Advance, Command, Ended};
+use super::command::Command;
 use super::letters::Extra;
-use super::machine::{Approval, Machine, Request, Run, SECOND};
+use super::machine::{Approval, Machine, Request, SECOND};
+use super::runs::Run;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use tokio_postgres::Client;
-use uuid::Uuid;
 
 /// How often each call gave each answer.
 pub type Seen = Mutex<BTreeMap<String, u32>>;
@@ -19,8 +20,11 @@ pub type Seen = Mutex<BTreeMap<String, u32>>;
 const STATE: &str = "
     select jsonb_build_object(
         'now', m.us(guildhall.clock()),
-        'runs', (select coalesce(jsonb_object_agg(r.id, jsonb_build_array(r.status, r.epoch, m.us(r.lease_expires_at),
-            m.us(r.next_wake_at), test.journal_kinds(r.id))), '{}') from guildhall.runs r),
+        'runs', (select coalesce(jsonb_object_agg(r.id, jsonb_build_array(r.status, r.suspended, r.epoch,
+            m.us(r.lease_expires_at), m.us(r.next_wake_at), test.journal_kinds(r.id), coalesce(test.inbox(r.id), ''),
+            (select count(*) from guildhall.run_timers t where t.run_id = r.id))), '{}') from guildhall.runs r),
+        'calls', (select coalesce(jsonb_object_agg(c.run_id || ' ' || c.seq, jsonb_build_array(c.state, c.epoch,
+            m.us(c.lease_expires_at), m.us(c.next_wake_at))), '{}') from guildhall.run_calls c),
         'requests', (select coalesce(jsonb_object_agg(r.id, jsonb_build_array(r.state, r.attempt, r.epoch,
             m.us(r.lease_expires_at), m.us(r.next_wake_at), m.us(r.deadline_at), r.life, r.letter)), '{}')
             from guildhall.requests r),
@@ -59,6 +63,7 @@ struct Case<'a> {
     model: Machine,
     claims: Vec<Claim>,
     steps: usize,
+    published: usize,
     seen: &'a Seen,
 }
 
@@ -115,127 +120,6 @@ impl Case<'_> {
             .or_default() += 1;
     }
 
-    async fn newest(&self, table: &str, step: &str) -> Uuid {
-        let id = self
-            .one(&format!(
-                "select to_jsonb(id) from guildhall.{table} where step = '{step}'"
-            ))
-            .await;
-        id.as_str()
-            .and_then(|id| id.parse().ok())
-            .expect("the step was begun")
-    }
-
-    fn step(&mut self) -> String {
-        self.steps += 1;
-        format!("/do/{}/step", self.steps)
-    }
-
-    async fn advance(&mut self, claim: usize, wrong_position: bool, advance: &Advance) -> (Value, Value) {
-        let Claim { run, epoch, position } = self.claims[claim];
-        let position = position + usize::from(wrong_position);
-        let (request, approval) = (self.step(), self.step());
-        let (max_attempts, timeout_s, expires_s) = match advance {
-            Advance::Request {
-                max_attempts,
-                timeout_s,
-            } => (*max_attempts, *timeout_s, 0),
-            Advance::Approval { expires_s } => (0, 0, *expires_s),
-            _ => (2, 600, 600),
-        };
-        let ask = json!({"command": "request", "step": request, "skill": "work", "input": {}, "timeout_s": timeout_s,
-            "max_attempts": max_attempts});
-        let approve = json!({"command": "approval", "step": approval, "action": {"n": 1}, "risk": {},
-            "expires_s": expires_s});
-        let commands = match advance {
-            Advance::Wait => json!([]),
-            Advance::Request { .. } => json!([ask]),
-            Advance::Approval { .. } => json!([approve]),
-            Advance::Both => json!([ask, approve]),
-            Advance::End(Ended::Completed) => json!([{"command": "complete", "output": {}}]),
-            Advance::End(Ended::Faulted) => json!([{"command": "fault", "error": {"code": "x"}}]),
-        };
-        let id = self.model.runs[run].id;
-        let wanted = self.model.advance(run, epoch, position);
-        let call = format!("run_advance('{id}', {epoch}, {position}, '{commands}')");
-        let answers = self.outcomes(&call, wanted).await;
-        if wanted == "advanced" && answers.0 == answers.1 {
-            let now = self.model.now;
-            if matches!(advance, Advance::Request { .. } | Advance::Both) {
-                let id = self.newest("requests", &request).await;
-                self.model.insert_request(Request {
-                    id,
-                    run: Some(run),
-                    queue_at: now,
-                    deadline: now + timeout_s * SECOND,
-                    state: "queued",
-                    attempt: 0,
-                    max_attempts,
-                    epoch: 0,
-                    lease: None,
-                    wake: Some(now),
-                    extra: Extra {
-                        life: 1,
-                        ..Extra::default()
-                    },
-                });
-            }
-            if matches!(advance, Advance::Approval { .. } | Advance::Both) {
-                let id = self.newest("approvals", &approval).await;
-                self.model.insert_approval(Approval {
-                    id,
-                    run,
-                    state: "pending",
-                    expires: now + expires_s * SECOND,
-                    decided_by: None,
-                    consumed_by: None,
-                });
-            }
-            if let Advance::End(ended) = advance {
-                let status = match ended {
-                    Ended::Completed => "completed",
-                    Ended::Faulted => "faulted",
-                };
-                self.model.finish_run(run, status);
-            }
-        }
-        answers
-    }
-
-    async fn claim_run(&mut self, lease_s: i64) -> Result<(), String> {
-        let rows = self
-            .many(&format!(
-                "select to_jsonb(r) from guildhall.run_claim('w', {lease_s}) r"
-            ))
-            .await;
-        let claimable = self.model.claimable();
-        let Some(row) = rows.first() else {
-            return if claimable.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("run_claim gave none of {claimable:?}"))
-            };
-        };
-        let id = row["run_id"].as_str().unwrap_or_default();
-        let run = claimable
-            .into_iter()
-            .find(|&run| self.model.runs[run].id.to_string() == id);
-        let run = run.ok_or_else(|| format!("run_claim gave {id}, which was not the one due longest"))?;
-        self.model.claim(run, lease_s);
-        let position = self.model.runs[run].journal.len();
-        let epoch = self.model.runs[run].epoch;
-        self.claims.push(Claim { run, epoch, position });
-        let journal = row["journal"].as_array().map_or(0, Vec::len);
-        if (row["epoch"].as_i64(), row["journal_position"].as_u64(), journal)
-            != (Some(epoch), Some(position as u64), position)
-        {
-            return Err(format!(
-                "run_claim gave {row}, wanted epoch {epoch} and {position} entries"
-            ));
-        }
-        Ok(())
-    }
-
     async fn fail(&mut self, index: usize, epoch: i64, retryable: bool) -> (Value, Value) {
         let id = self.model.requests[index].id;
         let wanted = self.model.fail(index, epoch, retryable);
@@ -286,15 +170,20 @@ impl Case<'_> {
             }
             Command::Start => {
                 let run = self
-                    .one("select r.run from guildhall.run_start('{\"name\": \"n\"}', 't', 'ada', null, null, null, null, null) r")
+                    .one("select r.run from guildhall.run_start(test.new_run(), 'ada', null, null, null, null, null) r")
                     .await;
                 let id = run["id"]
                     .as_str()
                     .and_then(|id| id.parse().ok())
                     .ok_or("run_start gave no run")?;
-                self.model.start(id);
+                self.model.start(id, None);
                 return Ok(());
             }
+            Command::Pause { .. }
+            | Command::Publish { .. }
+            | Command::ClaimCalls { .. }
+            | Command::RenewCall { .. }
+            | Command::FinishCall { .. } => self.about_runs(command).await,
             Command::ClaimRun { lease_s, ref then } => {
                 let before = self.claims.len();
                 self.claim_run(lease_s).await?;
@@ -442,7 +331,11 @@ impl Case<'_> {
                 )
                 .await
             }
-            Command::Lock(ref command) => self.lock(command).await?,
+            Command::Lock(ref command) => {
+                let answers = self.lock(command).await?;
+                self.model.take_notice();
+                answers
+            }
             Command::Tick => {
                 let wanted = self.model.tick();
                 self.answers("ticker_tick('t', 5)", wanted).await
@@ -487,10 +380,14 @@ pub async fn run(client: &Client, commands: &[Command], seen: &Seen) -> Result<(
         model: Machine::default(),
         claims: Vec::new(),
         steps: 0,
+        published: 0,
         seen,
     };
     case.one("select to_jsonb(r) from guildhall.agent_register('{\"name\": \"a\", \"skills\": [{\"id\": \"work\"}]}', 60) r")
         .await;
+    case.one("select to_jsonb(true) from test.workflow()").await;
+    case.model.audited = 1;
+    case.model.emitted = true;
     case.model.agent_until = 60 * SECOND;
     for (number, command) in commands.iter().enumerate() {
         let wrong = |why: String| format!("command {number}, {command:?}: {why}");

@@ -9,12 +9,22 @@ pub enum Ended {
     Faulted,
 }
 
+/// What the engine makes of a run. An index chooses among what is open in it.
 #[derive(Clone, Debug)]
 pub enum Advance {
     Wait,
     Request { max_attempts: i64, timeout_s: i64 },
     Approval { expires_s: i64 },
     Both,
+    Timer { after_ms: i64 },
+    Call,
+    Listen { kind: &'static str },
+    Child { wait: bool },
+    Acquire { locks: Vec<&'static str> },
+    Release { index: usize },
+    Withdraw { index: usize },
+    GoOn,
+    Suspend,
     End(Ended),
 }
 
@@ -38,6 +48,28 @@ pub enum Command {
     },
     CancelRun {
         run: usize,
+    },
+    /// Somebody pauses a run.
+    Pause {
+        run: usize,
+    },
+    Publish {
+        kind: &'static str,
+        again: bool,
+    },
+    ClaimCalls {
+        limit: usize,
+        lease_s: i64,
+    },
+    RenewCall {
+        call: usize,
+        older: bool,
+        lease_s: i64,
+    },
+    FinishCall {
+        call: usize,
+        older: bool,
+        fails: bool,
     },
     Submit {
         priority: i64,
@@ -164,7 +196,17 @@ fn advance() -> impl Strategy<Value = Advance> {
         5 => (1..4i64, prop_oneof![1 => Just(20i64), 3 => Just(600)])
             .prop_map(|(max_attempts, timeout_s)| Advance::Request { max_attempts, timeout_s }),
         3 => prop_oneof![1 => Just(15i64), 3 => Just(3600)].prop_map(|expires_s| Advance::Approval { expires_s }),
-        6 => Just(Advance::Both),
+        4 => Just(Advance::Both),
+        3 => prop_oneof![Just(0i64), 1..3_000i64, Just(20_000)].prop_map(|after_ms| Advance::Timer { after_ms }),
+        4 => Just(Advance::Call),
+        2 => prop::sample::select(vec!["a", "b"]).prop_map(|kind| Advance::Listen { kind }),
+        2 => any::<bool>().prop_map(|wait| Advance::Child { wait }),
+        5 => prop::sample::subsequence(vec!["job:a", "job:a/x", "job:b", "job:c"], 1..=2)
+            .prop_map(|locks| Advance::Acquire { locks }),
+        3 => index().prop_map(|index| Advance::Release { index }),
+        3 => index().prop_map(|index| Advance::Withdraw { index }),
+        1 => Just(Advance::GoOn),
+        1 => Just(Advance::Suspend),
         1 => Just(Advance::End(Ended::Completed)),
         1 => Just(Advance::End(Ended::Faulted)),
     ]
@@ -226,10 +268,15 @@ pub fn command() -> impl Strategy<Value = Command> {
             .prop_map(|ms| Command::Pass { ms }),
         2 => prop_oneof![1 => Just(5i64), 6 => Just(3600)].prop_map(|ttl_s| Command::Heartbeat { ttl_s }),
         3 => Just(Command::Start),
-        8 => (lease(), prop::option::weighted(0.7, advance())).prop_map(|(lease_s, then)| Command::ClaimRun { lease_s, then }),
+        14 => (lease(), prop::option::weighted(0.7, advance())).prop_map(|(lease_s, then)| Command::ClaimRun { lease_s, then }),
         4 => (index(), rarely(), advance())
             .prop_map(|(claim, wrong_position, advance)| Command::Advance { claim, wrong_position, advance }),
         1 => index().prop_map(|run| Command::CancelRun { run }),
+        1 => index().prop_map(|run| Command::Pause { run }),
+        2 => (prop::sample::select(vec!["a", "b"]), rarely()).prop_map(|(kind, again)| Command::Publish { kind, again }),
+        5 => (1..4usize, prop_oneof![Just(3i64), Just(10)]).prop_map(|(limit, lease_s)| Command::ClaimCalls { limit, lease_s }),
+        2 => (index(), rarely(), lease()).prop_map(|(call, older, lease_s)| Command::RenewCall { call, older, lease_s }),
+        3 => (index(), rarely(), any::<bool>()).prop_map(|(call, older, fails)| Command::FinishCall { call, older, fails }),
         3 => (0..4i64, 1..4i64, prop_oneof![Just(20i64), Just(600)], any::<bool>()).prop_map(
             |(priority, max_attempts, timeout_s, callback)| Command::Submit { priority, max_attempts, timeout_s, callback }),
         8 => letter_command().prop_map(Command::Letter),

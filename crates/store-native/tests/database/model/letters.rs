@@ -57,6 +57,7 @@ impl Machine {
         Request {
             id,
             run: None,
+            seq: 0,
             queue_at: self.now - old.extra.boost,
             deadline: self.now + old.extra.timeout,
             state: "queued",

@@ -13,9 +13,25 @@ pub struct Grant {
     pub token: i64,
     pub exclusive: bool,
     pub holder: &'static str,
+    /// The run that has it.
+    pub run: Option<usize>,
     pub depth: i64,
     pub expires: i64,
 }
+
+/// A run's command that waits for locks.
+#[derive(Clone, Debug)]
+pub struct OfRun {
+    pub run: usize,
+    pub seq: i64,
+    /// When the run was started.
+    pub born: i64,
+    /// The locks around the task that waits.
+    pub fences: Vec<&'static str>,
+}
+
+/// As long as anything may last, in seconds.
+const FOR_EVER: i64 = 315_360_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
@@ -35,6 +51,7 @@ pub struct Waiter {
     pub deadline: i64,
     pub wake: i64,
     pub state: State,
+    pub of_run: Option<OfRun>,
 }
 
 /// Terms of an acquire.
@@ -57,6 +74,8 @@ pub struct Locks {
     /// Whether something happened that is told as an event.
     pub emitted: bool,
     pub audited: i64,
+    /// What runs are told: which, of what, and the number of the command.
+    pub told: Vec<(usize, &'static str, i64)>,
 }
 
 fn root(resource: &str) -> &str {
@@ -66,6 +85,33 @@ fn root(resource: &str) -> &str {
 fn conflicts(one: Want, other: Want) -> bool {
     let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
     (one.1 || other.1) && (one.0 == other.0 || below(one.0, other.0) || below(other.0, one.0))
+}
+
+/// What stands in the way: somebody who waits, by ticket, or a grant.
+struct Blocker {
+    ticket: Option<i64>,
+    holder: &'static str,
+    run: Option<usize>,
+    resource: &'static str,
+}
+
+impl Blocker {
+    /// Whether it is not got rid of while `next` waits, for one who waits for it.
+    fn may_wait_as(&self, next: &Waiter, waiter: &Waiter) -> bool {
+        if let Some(ticket) = self.ticket {
+            return next.ticket == ticket;
+        }
+        let run_of = |w: &Waiter| w.of_run.as_ref().map(|of| of.run);
+        next.holder == self.holder
+            || (self.run.is_some() && run_of(next) == self.run && run_of(waiter) != self.run)
+            || (self.run.is_some()
+                && run_of(next) == self.run
+                && run_of(waiter) == self.run
+                && next
+                    .of_run
+                    .as_ref()
+                    .is_some_and(|of| of.fences.contains(&self.resource)))
+    }
 }
 
 impl Waiter {
@@ -80,18 +126,17 @@ impl Waiter {
 
 impl Locks {
     /// Who stands in the way: the ticket of one that waits, or the holder of a grant.
-    fn blockers(
-        &self,
-        want: Want,
-        holder: &str,
-        priority: i64,
-        ticket: Option<i64>,
-    ) -> Vec<(Option<i64>, &'static str)> {
+    fn blockers(&self, want: Want, holder: &str, priority: i64, ticket: Option<i64>) -> Vec<Blocker> {
         let mut found: Vec<_> = self
             .grants
             .iter()
             .filter(|g| g.holder != holder && conflicts(want, (g.resource, g.exclusive)))
-            .map(|g| (None, g.holder))
+            .map(|g| Blocker {
+                ticket: None,
+                holder: g.holder,
+                run: g.run,
+                resource: g.resource,
+            })
             .collect();
         let tree = root(want.0);
         let queue = || {
@@ -113,7 +158,12 @@ impl Locks {
             found.extend(
                 queue()
                     .filter(|(w, other)| conflicts(want, *other) && ahead(w))
-                    .map(|(w, _)| (Some(w.ticket), w.holder)),
+                    .map(|(w, other)| Blocker {
+                        ticket: Some(w.ticket),
+                        holder: w.holder,
+                        run: w.of_run.as_ref().map(|of| of.run),
+                        resource: other.0,
+                    }),
             );
         }
         found
@@ -137,7 +187,7 @@ impl Locks {
         self.ended += over as i64;
     }
 
-    fn give(&mut self, want: Want, holder: &'static str, expires: i64) -> i64 {
+    fn give(&mut self, want: Want, holder: &'static str, run: Option<usize>, expires: i64) -> i64 {
         let before = self.grants.len();
         let now = self.now;
         self.emitted |= self
@@ -154,6 +204,7 @@ impl Locks {
             token,
             exclusive: want.1,
             holder,
+            run,
             depth: 1,
             expires,
         });
@@ -182,14 +233,20 @@ impl Locks {
                 && !self.is_blocked(&waiter);
             if free {
                 self.waiters[place].state = State::Granted(Vec::new(), self.now);
-                let until = self.now + waiter.ttl.min(5) * SECOND;
+                let term = waiter.of_run.as_ref().map_or(waiter.ttl.min(5), |_| waiter.ttl);
+                let until = self.now + term * SECOND;
+                let run = waiter.of_run.as_ref().map(|of| of.run);
                 let tokens = waiter
                     .wants
                     .iter()
-                    .map(|want| self.give(*want, waiter.holder, until))
+                    .map(|want| self.give(*want, waiter.holder, run, until))
                     .collect();
                 self.waiters[place].state = State::Granted(tokens, self.now);
                 self.waiters[place].wake = until;
+                if let Some(of) = &waiter.of_run {
+                    self.told.push((of.run, "granted", of.seq));
+                    self.waiters.remove(place);
+                }
             }
             closed.extend(waiter.wants.iter().filter(|want| want.1).map(|want| want.0));
         }
@@ -197,6 +254,88 @@ impl Locks {
 
     fn place(&self, ticket: i64) -> Option<usize> {
         self.waiters.iter().position(|w| w.ticket == ticket)
+    }
+
+    /// Of one that polls: nobody else looks at a run's.
+    fn place_of_client(&self, ticket: i64) -> Option<usize> {
+        self.place(ticket)
+            .filter(|&place| self.waiters[place].of_run.is_none())
+    }
+
+    /// Takes exclusive locks for a run's task, or queues for them as long as it takes.
+    pub fn acquire_for(
+        &mut self,
+        of: OfRun,
+        holder: &'static str,
+        locks: &[&'static str],
+        ticket: Option<i64>,
+    ) {
+        let wants: Vec<Want> = locks.iter().map(|lock| (*lock, true)).collect();
+        let roots: BTreeSet<_> = locks.iter().map(|lock| root(lock)).collect();
+        self.settle(&roots);
+        if wants
+            .iter()
+            .any(|want| !self.blockers(*want, holder, 1, None).is_empty())
+        {
+            let terms = Terms {
+                holder,
+                priority: 1,
+                ttl_s: FOR_EVER,
+                wait_s: FOR_EVER,
+            };
+            self.wait(&wants, terms, ticket.unwrap_or(i64::MAX), Some(of));
+            return;
+        }
+        let until = self.now + FOR_EVER * SECOND;
+        for want in wants {
+            self.give(want, holder, Some(of.run), until);
+        }
+        self.told.push((of.run, "granted", of.seq));
+    }
+
+    /// The numbers of a run's commands that hold locks or wait for them.
+    pub fn of_run(&self, run: usize) -> Vec<i64> {
+        let number = |holder: &str| holder.rsplit('/').next().and_then(|seq| seq.parse().ok());
+        let held = self
+            .grants
+            .iter()
+            .filter(|g| g.run == Some(run))
+            .filter_map(|g| number(g.holder));
+        let waits = self.waiters.iter().filter_map(|w| w.of_run.as_ref());
+        held.chain(waits.filter(|of| of.run == run).map(|of| of.seq))
+            .collect()
+    }
+
+    /// Ends the locks of a run, or of one of its commands, and its waits for some.
+    pub fn let_go(&mut self, run: usize, seq: Option<i64>) {
+        let is_it = |of: i64| seq.is_none_or(|seq| seq == of);
+        let number = |holder: &str| holder.rsplit('/').next().and_then(|seq| seq.parse().ok());
+        let mut roots = BTreeSet::new();
+        let mut ended = 0;
+        self.grants.retain(|g| {
+            let goes = g.run == Some(run) && number(g.holder).is_some_and(is_it);
+            if goes {
+                roots.insert(root(g.resource));
+                ended += 1;
+            }
+            !goes
+        });
+        self.waiters.retain(|w| {
+            let goes = w.of_run.as_ref().is_some_and(|of| of.run == run && is_it(of.seq));
+            if goes {
+                roots.extend(w.roots());
+                ended += if w.waits() { w.wants.len() as i64 } else { 0 };
+            }
+            !goes
+        });
+        self.ended += ended;
+        let queue = self
+            .waiters
+            .iter()
+            .any(|w| w.waits() && w.roots().intersection(&roots).next().is_some());
+        if queue {
+            self.settle(&roots);
+        }
     }
 
     /// The tickets of a shortest cycle through `ticket`.
@@ -207,14 +346,12 @@ impl Locks {
             let waiter = &self.waiters[self.place(seen[at].0)?];
             let mut edges: Vec<(Option<i64>, i64)> = Vec::new();
             for want in &waiter.wants {
-                for (by, holder) in self.blockers(*want, waiter.holder, waiter.priority, Some(waiter.ticket))
-                {
-                    edges.extend(
-                        self.waiters
-                            .iter()
-                            .filter(|n| n.waits() && by.map_or(n.holder == holder, |by| n.ticket == by))
-                            .map(|n| (by, n.ticket)),
-                    );
+                for by in self.blockers(*want, waiter.holder, waiter.priority, Some(waiter.ticket)) {
+                    let next = self
+                        .waiters
+                        .iter()
+                        .filter(|n| n.waits() && by.may_wait_as(n, waiter));
+                    edges.extend(next.map(|n| (by.ticket, n.ticket)));
                 }
             }
             edges.sort_unstable();
@@ -236,7 +373,7 @@ impl Locks {
         None
     }
 
-    fn wait(&mut self, wants: &[Want], terms: Terms, ticket: i64) -> &'static str {
+    fn wait(&mut self, wants: &[Want], terms: Terms, ticket: i64, of_run: Option<OfRun>) -> &'static str {
         let now = self.now;
         let waiter = Waiter {
             ticket,
@@ -246,13 +383,17 @@ impl Locks {
             wants: wants.to_vec(),
             requested: now,
             deadline: now + terms.wait_s * SECOND,
-            wake: now + terms.wait_s.min(5) * SECOND,
+            wake: now + of_run.as_ref().map_or(terms.wait_s.min(5), |_| terms.wait_s) * SECOND,
             state: State::Waiting,
+            of_run,
         };
+        let run = waiter.of_run.as_ref().map(|of| of.run);
         let roots = waiter.roots();
-        let matters = self.grants.iter().any(|g| g.holder == terms.holder)
+        let is_ours =
+            |holder: &str, of: Option<usize>| holder == terms.holder || (run.is_some() && of == run);
+        let matters = self.grants.iter().any(|g| is_ours(g.holder, g.run))
             || self.waiters.iter().any(|w| {
-                w.holder == terms.holder
+                is_ours(w.holder, w.of_run.as_ref().map(|of| of.run))
                     || w.waits()
                         && w.priority < terms.priority
                         && w.wants.iter().any(|want| roots.contains(root(want.0)))
@@ -265,11 +406,17 @@ impl Locks {
                 .filter_map(|ticket| self.place(*ticket))
                 .min_by_key(|&place| {
                     let w = &self.waiters[place];
-                    (w.priority, -w.requested, -w.ticket)
+                    let born = w.of_run.as_ref().map_or(w.requested, |of| of.born);
+                    (w.priority, -born, -w.ticket)
                 })
                 .expect("a cycle has members");
             self.emitted = true;
             self.ended += self.waiters[victim].wants.len() as i64;
+            if let Some(of) = &self.waiters[victim].of_run {
+                self.told.push((of.run, "failed", of.seq));
+                // Nobody comes for it but the sweep.
+                self.waiters[victim].wake = now;
+            }
             if self.waiters[victim].ticket == ticket {
                 self.waiters.remove(victim);
                 return "deadlock";
@@ -312,10 +459,10 @@ impl Locks {
         });
         match (blocked, terms.wait_s) {
             (true, 0) => "held",
-            (true, _) => self.wait(wants, terms, ticket.unwrap_or(i64::MAX)),
+            (true, _) => self.wait(wants, terms, ticket.unwrap_or(i64::MAX), None),
             (false, _) => {
                 for want in wants {
-                    self.give(*want, terms.holder, now + terms.ttl_s * SECOND);
+                    self.give(*want, terms.holder, None, now + terms.ttl_s * SECOND);
                 }
                 "acquired"
             }
@@ -333,7 +480,7 @@ impl Locks {
     pub fn enter(&mut self, want: Want, holder: &str, token: i64, ttl_s: i64) -> &'static str {
         let until = self.now + ttl_s * SECOND;
         match self.grant(want.0, holder, token) {
-            Some(place) if self.grants[place].exclusive || !want.1 => {
+            Some(place) if self.grants[place].run.is_none() && (self.grants[place].exclusive || !want.1) => {
                 self.grants[place].depth += 1;
                 self.grants[place].expires = self.grants[place].expires.max(until);
                 "acquired"
@@ -409,7 +556,7 @@ impl Locks {
     /// Looks at a wait.
     pub fn status(&mut self, ticket: i64) -> &'static str {
         let now = self.now;
-        let Some(place) = self.place(ticket) else {
+        let Some(place) = self.place_of_client(ticket) else {
             return "timed_out";
         };
         let waiter = &mut self.waiters[place];
@@ -428,7 +575,7 @@ impl Locks {
     /// Ends a wait.
     pub fn cancel(&mut self, ticket: i64) -> &'static str {
         let now = self.now;
-        let Some(place) = self.place(ticket) else {
+        let Some(place) = self.place_of_client(ticket) else {
             return "timed_out";
         };
         let waiter = &mut self.waiters[place];

@@ -2,6 +2,7 @@
 
 use super::letters::{Broadcast, Callback, Extra};
 use super::locks::Locks;
+use super::runs::{Call, Run, Told};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -11,19 +12,11 @@ pub const SECOND: i64 = 1_000_000;
 pub const ROOM: usize = 16;
 
 #[derive(Clone, Debug)]
-pub struct Run {
-    pub id: Uuid,
-    pub status: &'static str,
-    pub epoch: i64,
-    pub lease: Option<i64>,
-    pub wake: Option<i64>,
-    pub journal: Vec<String>,
-}
-
-#[derive(Clone, Debug)]
 pub struct Request {
     pub id: Uuid,
     pub run: Option<usize>,
+    /// The number of the run's command that asks; 0 outside runs.
+    pub seq: i64,
     pub queue_at: i64,
     pub deadline: i64,
     pub state: &'static str,
@@ -39,6 +32,7 @@ pub struct Request {
 pub struct Approval {
     pub id: Uuid,
     pub run: usize,
+    pub seq: i64,
     pub state: &'static str,
     pub expires: i64,
     pub decided_by: Option<&'static str>,
@@ -60,6 +54,8 @@ pub struct Machine {
     pub agent_until: i64,
     pub agent_known: Known,
     pub runs: Vec<Run>,
+    pub told: Vec<Told>,
+    pub calls: Vec<Call>,
     pub requests: Vec<Request>,
     pub approvals: Vec<Approval>,
     pub broadcasts: Vec<Broadcast>,
@@ -80,116 +76,19 @@ impl Request {
     }
 }
 
-impl Run {
-    pub fn is_open(&self) -> bool {
-        matches!(self.status, "pending" | "running" | "waiting")
-    }
-}
-
 impl Machine {
-    fn is_free(lease: Option<i64>, now: i64) -> bool {
+    pub fn is_free(lease: Option<i64>, now: i64) -> bool {
         lease.is_none_or(|lease| lease <= now)
-    }
-
-    pub fn start(&mut self, id: Uuid) {
-        self.emitted = true;
-        self.runs.push(Run {
-            id,
-            status: "pending",
-            epoch: 0,
-            lease: None,
-            wake: Some(self.now),
-            journal: vec!["run_started".into()],
-        });
-    }
-
-    fn run_is_due(&self, run: &Run) -> bool {
-        run.wake.is_some_and(|wake| wake <= self.now) && Self::is_free(run.lease, self.now)
-    }
-
-    /// The runs that a claim may give: those that have been due longest.
-    pub fn claimable(&self) -> Vec<usize> {
-        let due: Vec<usize> = (0..self.runs.len())
-            .filter(|&i| self.run_is_due(&self.runs[i]))
-            .collect();
-        let first = due.iter().filter_map(|&i| self.runs[i].wake).min();
-        due.into_iter().filter(|&i| self.runs[i].wake == first).collect()
-    }
-
-    pub fn claim(&mut self, run: usize, lease_s: i64) {
-        let until = Some(self.now + lease_s * SECOND);
-        let run = &mut self.runs[run];
-        (run.status, run.epoch, run.lease, run.wake) = ("running", run.epoch + 1, until, until);
-    }
-
-    /// What an advance under this claim answers, before its commands.
-    pub fn advance(&mut self, run: usize, epoch: i64, position: usize) -> &'static str {
-        let now = self.now;
-        let run = &mut self.runs[run];
-        if run.status != "running" || run.epoch != epoch || run.lease.is_some_and(|lease| lease <= now) {
-            return "stale";
-        }
-        (run.lease, run.status) = (None, "waiting");
-        if run.journal.len() != position {
-            run.wake = Some(now);
-            return "behind";
-        }
-        run.wake = Some(now + 60 * SECOND);
-        "advanced"
     }
 
     pub fn insert_request(&mut self, request: Request) {
         self.emitted = true;
-        if let Some(run) = request.run {
-            self.runs[run].journal.push("step_started".into());
-        }
         self.requests.push(request);
     }
 
     pub fn insert_approval(&mut self, approval: Approval) {
         self.emitted = true;
-        self.runs[approval.run].journal.push("approval_requested".into());
         self.approvals.push(approval);
-    }
-
-    fn tell(&mut self, run: usize, entry: &str) {
-        let now = self.now;
-        let run = &mut self.runs[run];
-        run.journal.push(entry.into());
-        if matches!(run.status, "pending" | "waiting") {
-            run.wake = run.wake.map(|wake| wake.min(now));
-        }
-    }
-
-    pub fn finish_run(&mut self, index: usize, status: &'static str) {
-        self.emitted = true;
-        for request in self
-            .requests
-            .iter_mut()
-            .filter(|r| r.run == Some(index) && r.is_open())
-        {
-            (request.state, request.lease, request.wake) = ("cancelled", None, None);
-        }
-        for approval in self
-            .approvals
-            .iter_mut()
-            .filter(|a| a.run == index && a.state == "pending")
-        {
-            approval.state = "cancelled";
-        }
-        let run = &mut self.runs[index];
-        run.journal.push(format!("run_{status}"));
-        (run.status, run.lease, run.wake) = (status, None, None);
-        run.epoch += i64::from(status == "cancelled");
-    }
-
-    pub fn cancel_run(&mut self, run: usize) -> &'static str {
-        if !self.runs[run].is_open() {
-            return "already_ended";
-        }
-        self.audited += 1;
-        self.finish_run(run, "cancelled");
-        "cancelled"
     }
 
     fn finish_request(&mut self, index: usize, state: &'static str) {
@@ -210,13 +109,15 @@ impl Machine {
             });
         }
         if let Some(run) = request.run {
+            let seq = request.seq;
             self.tell(
                 run,
                 if state == "succeeded" {
-                    "step_completed"
+                    "completed"
                 } else {
-                    "step_failed"
+                    "failed"
                 },
+                seq,
             );
         }
     }
@@ -325,14 +226,15 @@ impl Machine {
     fn finish_approval(&mut self, index: usize, state: &'static str) {
         self.emitted = true;
         self.approvals[index].state = state;
-        let run = self.approvals[index].run;
+        let (run, seq) = (self.approvals[index].run, self.approvals[index].seq);
         self.tell(
             run,
             if state == "approved" {
-                "step_completed"
+                "completed"
             } else {
-                "step_failed"
+                "failed"
             },
+            seq,
         );
     }
 
@@ -417,30 +319,24 @@ impl Machine {
                 self.finish_approval(index, "expired");
             }
         }
+        self.sweep_calls();
+        self.forget_told();
         self.locks.sweep();
+        self.take_notice();
         self.sweep_agent();
         json!({
             "leader": true,
-            "runs_due": self.runs.iter().any(|run| self.run_is_due(run)),
+            "runs_due": (0..self.runs.len()).any(|run| self.run_is_due(run) || self.run_is_told(run)),
             "requests_due": self.requests.iter().any(|request| request.is_open() && self.request_is_due(request)),
             "outbox_due": self.emitted || self.locks.emitted,
             "probes_due": false,
+            "calls_due": self.calls.iter().any(|call| call.wake.is_some_and(|wake| wake <= self.now)),
             "callbacks_due": self.callbacks.iter().any(|c| c.wake.is_some_and(|wake| wake <= self.now)),
         })
     }
 
     /// Everything that the database is compared with.
     pub fn state(&self) -> Value {
-        let runs: BTreeMap<_, _> = self
-            .runs
-            .iter()
-            .map(|r| {
-                (
-                    r.id.to_string(),
-                    json!([r.status, r.epoch, r.lease, r.wake, r.journal.join(" ")]),
-                )
-            })
-            .collect();
         let requests: BTreeMap<_, _> = self
             .requests
             .iter()
@@ -479,7 +375,7 @@ impl Machine {
             })
             .collect();
         json!({
-            "now": self.now, "runs": runs, "requests": requests, "approvals": approvals, "callbacks": callbacks,
+            "now": self.now, "runs": self.runs_state(), "calls": self.calls_state(), "requests": requests, "approvals": approvals, "callbacks": callbacks,
             "locks": self.locks.state(), "audited": self.audited + self.locks.audited,
         })
     }

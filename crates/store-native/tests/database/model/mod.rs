@@ -5,6 +5,7 @@ mod command;
 mod letters;
 mod locks;
 mod machine;
+mod runs;
 
 use crate::support::prepared;
 use guildhall_testkit::Database;
@@ -60,9 +61,16 @@ const MUST_BE_SEEN: &[&str] = &[
     "request_fail retry",
     "request_renew renewed",
     "request_renew stale",
+    "event_publish accepted",
+    "event_publish duplicate",
     "run_advance advanced",
     "run_advance stale",
+    "run_call_finish finished",
+    "run_call_finish stale",
+    "run_call_renew renewed",
+    "run_call_renew stale",
     "run_cancel cancelled",
+    "run_pause accepted",
 ];
 
 /// Faults that a hasty change could bring into a function: what is taken out, and what stands there instead.
@@ -131,10 +139,40 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     ("request_renew", "and v_request.lease_expires_at > v_now", ""),
     ("run_advance", "or v_run.lease_expires_at <= v_now", ""),
+    ("event_deliver", "select distinct s.run_id", "select s.run_id"),
     (
-        "run_wake",
-        "set next_wake_at = p_now",
-        "set next_wake_at = r.next_wake_at",
+        "lock_cycle",
+        "and n.run_fences @> jsonb_build_array(jsonb_build_object('lock', b.by_resource))",
+        "and false",
+    ),
+    (
+        "request_finish",
+        "v_request.run_id is not null and p_tell_run",
+        "v_request.run_id is not null",
+    ),
+    ("run_call_claim", "c.lease_expires_at <= v_now", "true"),
+    ("run_call_finish", "v_call.epoch is distinct from p_epoch or", ""),
+    ("run_call_renew", "and v_call.lease_expires_at > v_now", ""),
+    (
+        "run_claim",
+        "least(r.next_wake_at, v_now + make_interval(secs => p_lease_s))",
+        "r.next_wake_at",
+    ),
+    (
+        "run_claim",
+        "order by h.at, h.rank, h.id",
+        "order by h.rank, h.id",
+    ),
+    ("run_due", "v_since < v_told.at", "false"),
+    (
+        "run_finish",
+        "and r.parent_seq is not null and r.finished_at is null",
+        "and false",
+    ),
+    (
+        "run_release",
+        "perform guildhall.lock_settle(v_roots, p_now);",
+        "",
     ),
 ];
 

@@ -14,6 +14,7 @@ impl Case<'_> {
         self.model.insert_request(Request {
             id: id.ok_or("an accepted request has no id")?,
             run: None,
+            seq: 0,
             queue_at: now - extra.boost,
             deadline: now + extra.timeout,
             state: "queued",
