@@ -133,7 +133,8 @@ impl<W: Wire> Caller<'_, W> {
             address = address.below(DISCOVERY)?;
         }
         credentials.check(&address)?;
-        let metadata = self.document(&address, &Value::Null).await?;
+        // A document may need a token and a token this document; without a policy it ends here.
+        let metadata = Box::pin(self.document(&address, &Value::Null)).await?;
         match metadata["token_endpoint"].as_str() {
             Some(endpoint) => address.join(endpoint),
             None => Err(communication(

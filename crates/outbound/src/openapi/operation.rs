@@ -95,9 +95,16 @@ impl<'d> Operation<'d> {
                 at.shown()
             )));
         }
-        let mut known = Vec::new();
+        let (mut known, mut unresolved) = (Vec::new(), None);
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
-            let item = resolve(document, item)?;
+            let item = match resolve(document, item) {
+                Ok(item) => item,
+                // It matters only if the operation is nowhere else.
+                Err(problem) => {
+                    unresolved = Some(problem);
+                    continue;
+                }
+            };
             for method in METHODS {
                 let value = &item[method];
                 match value["operationId"].as_str() {
@@ -118,11 +125,13 @@ impl<'d> Operation<'d> {
                 }
             }
         }
-        Err(configuration(format!(
-            "The description {} has no operation `{id}`. It has, among others: {}.",
-            at.shown(),
-            known.join(", ")
-        )))
+        Err(unresolved.unwrap_or_else(|| {
+            configuration(format!(
+                "The description {} has no operation `{id}`. It has, among others: {}.",
+                at.shown(),
+                known.join(", ")
+            ))
+        }))
     }
 
     /// Whether the description is in OpenAPI 2.0.
