@@ -14,9 +14,9 @@ pub(crate) async fn publish(mut ctx: Ctx) -> Handled {
         return Err(refuse(&wrong));
     }
     let published = event::publish(&ctx.db(), &cloud_event, &ctx.principal()?.name).await?;
-    let status = match published.outcome {
-        PublishOutcome::Accepted => StatusCode::ACCEPTED,
-        PublishOutcome::Duplicate => StatusCode::OK,
+    let (status, outcome) = match published.outcome {
+        PublishOutcome::Accepted => (StatusCode::ACCEPTED, "accepted"),
+        PublishOutcome::Duplicate => (StatusCode::OK, "duplicate"),
         PublishOutcome::Invalid => {
             return Err(refuse(published.detail.as_deref().unwrap_or("it was refused")));
         }
@@ -26,7 +26,7 @@ pub(crate) async fn publish(mut ctx: Ctx) -> Handled {
     }
     Ok(Reply::json_status(
         status,
-        &json!({"outcome": published.outcome, "delivered": published.delivered}),
+        &json!({"outcome": outcome, "delivered": published.delivered}),
     ))
 }
 

@@ -180,7 +180,7 @@ async fn start(
                 Problem::new(Code::IdempotencyConflict, detail).hint("Use a new key for a new message.")
             );
         }
-        (_, None) => {
+        (StartOutcome::UnknownWorkflow, _) | (_, None) => {
             return Err(Problem::new(
                 Code::Internal,
                 "A run was started but could not be shown.",

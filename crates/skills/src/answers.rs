@@ -36,6 +36,7 @@ fn run_line(run: &Run) -> String {
         RunStatus::Pending => "is accepted and about to begin",
         RunStatus::Running => "is being worked on",
         RunStatus::Waiting => "waits for a step",
+        RunStatus::Suspended => "is held",
         RunStatus::Completed => "is completed",
         RunStatus::Faulted => "has failed",
         RunStatus::Cancelled => "was cancelled",
@@ -44,7 +45,7 @@ fn run_line(run: &Run) -> String {
 }
 
 fn step_line(step: &StepView) -> String {
-    let name = step.step.rsplit('/').next().unwrap_or(&step.step);
+    let name = &step.name;
     let who = step
         .agent
         .as_deref()
