@@ -230,8 +230,8 @@ impl Api {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        if let Some((name, value)) = self.header {
-            request = request.header(name, value);
+        if let Some((name, value)) = &self.header {
+            request = request.header(*name, value);
         }
         request
     }
