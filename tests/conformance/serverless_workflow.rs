@@ -35,11 +35,12 @@ async fn every_scenario_of_the_serverless_workflow_kit_holds_on_the_fleet() -> R
         folder.display()
     );
     let stub = Stub::start(|request| async move { answer(&request) }).await?;
-    let stand_ins = SERVICES.map(|service| format!("{service}:443={}", stub.address()));
+    let stand_ins = SERVICES
+        .map(|service| format!("{service}:443={}", stub.address()))
+        .join(",");
     let hosts = SERVICES.map(|service| format!("https://{service}"));
     let args = [
-        ("--stand-in", stand_ins[0].as_str()),
-        ("--stand-in", stand_ins[1].as_str()),
+        ("--stand-in", stand_ins.as_str()),
         ("SPIN_VARIABLE_WORKFLOW_HOST_1", hosts[0].as_str()),
         ("SPIN_VARIABLE_WORKFLOW_HOST_2", hosts[1].as_str()),
     ];

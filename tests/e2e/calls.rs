@@ -107,12 +107,14 @@ async fn services_outside_are_called_and_nothing_else_is() -> Result<()> {
         Stub::start(move |request| serve(request, log.clone())).await?
     };
     let stand_in = |host: &str| format!("{host}:443={}", stub.address());
-    let hosts = ["api.e2e.invalid", "idp.e2e.invalid", "other.example.invalid"].map(stand_in);
-    let mut args = vec![
+    let stand_ins = ["api.e2e.invalid", "idp.e2e.invalid", "other.example.invalid"]
+        .map(stand_in)
+        .join(",");
+    let args = [
         ("SPIN_VARIABLE_WORKFLOW_HOST_3", "https://*.e2e.invalid"),
         ("SPIN_VARIABLE_WORKFLOW_SECRETS", SECRETS),
+        ("--stand-in", stand_ins.as_str()),
     ];
-    args.extend(hosts.iter().map(|host| ("--stand-in", host.as_str())));
     let hall = Hall::start("strict", Pace::QUICK, service_binary(), &args).await?;
     let client = &hall.requester;
     a_retry_carries_the_same_key(client, &log).await?;

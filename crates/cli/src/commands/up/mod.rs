@@ -76,8 +76,8 @@ pub struct Up {
     /// Where the components' output goes
     #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
     log: LogChoice,
-    /// For development and tests: what components send over HTTP to HOST:PORT goes, unencrypted, to ADDRESS; repeatable
-    #[arg(long = "stand-in", value_name = "HOST:PORT=ADDRESS", value_parser = stand_in)]
+    /// For development and tests: what components send over HTTP to HOST:PORT goes, unencrypted, to ADDRESS
+    #[arg(long = "stand-in", value_name = "HOST:PORT=ADDRESS", value_delimiter = ',', value_parser = stand_in)]
     stand_ins: Vec<(String, SocketAddr)>,
 }
 
