@@ -55,7 +55,15 @@ create index runs_children on guildhall.runs (parent_run_id, parent_seq) where p
 comment on column guildhall.runs.state is 'The engine''s snapshot after the entries up to snapshot_position; gone when the run has ended.';
 comment on column guildhall.runs.parent_seq is 'Which command of the parent waits for the run''s end; null when none does.';
 
+-- Keys are few: what has none need not be in their index, at every update that moves a row.
+alter table guildhall.runs drop constraint runs_idempotency;
+create unique index runs_idempotency on guildhall.runs (requester, idempotency_key) where idempotency_key is not null;
+alter table guildhall.requests drop constraint requests_idempotency;
+create unique index requests_idempotency on guildhall.requests (requester, idempotency_key) where idempotency_key is not null;
+
 alter table guildhall.journal
+    -- guard_journal reads the run anyway.
+    drop constraint journal_run_id_fkey,
     drop constraint journal_kind_check,
     drop constraint journal_step,
     add constraint journal_kind_check check (kind in (

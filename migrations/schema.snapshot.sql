@@ -163,6 +163,7 @@ CREATE FUNCTION guildhall.event_horizon() RETURNS xid8
 CREATE FUNCTION guildhall.event_list(p_after text, p_type text, p_subject text, p_since text, p_limit bigint) RETURNS TABLE(events jsonb, "position" text, more boolean)
 CREATE FUNCTION guildhall.event_maintain(p_now timestamp with time zone, p_keep_days bigint) RETURNS integer
 CREATE FUNCTION guildhall.event_position(p_position text) RETURNS TABLE(xid xid8, id bigint)
+CREATE FUNCTION guildhall.event_position_xid() RETURNS xid8
 CREATE FUNCTION guildhall.event_publish(p_event jsonb, p_by text) RETURNS TABLE(outcome text, delivered integer, detail text)
 CREATE FUNCTION guildhall.event_refuse(p_event jsonb, p_detail text) RETURNS text
 CREATE FUNCTION guildhall.guard_append_only() RETURNS trigger
@@ -515,6 +516,7 @@ CREATE FUNCTION guildhall.run_error(p_problem jsonb) RETURNS jsonb
 CREATE FUNCTION guildhall.run_finish(p_run guildhall.runs, p_status text, p_data jsonb, p_now timestamp with time zone) RETURNS void
 CREATE FUNCTION guildhall.run_get(p_run_id text) RETURNS SETOF jsonb
 CREATE FUNCTION guildhall.run_granted(p_waiter guildhall.lock_waiters, p_tokens bigint[]) RETURNS jsonb
+CREATE FUNCTION guildhall.run_inbox_end(p_run_id uuid) RETURNS bigint
 CREATE FUNCTION guildhall.run_journal(p_run_id text, p_after_position bigint, p_limit bigint) RETURNS SETOF jsonb
 CREATE FUNCTION guildhall.run_json(p_run guildhall.runs) RETURNS jsonb
 CREATE FUNCTION guildhall.run_list(p_status text, p_after text, p_limit bigint) RETURNS SETOF jsonb

@@ -2,8 +2,8 @@
 --
 -- A reader's position is (position_xid, id). Transactions commit in another order than they began, so nothing at or
 -- above the oldest transaction that is still going on is read: what appears later always lies behind a reader, never
--- before it. An event's position_xid is its own transaction's, raised to that of the last event of the same subject:
--- a transaction that waited for a subject's row may be older than the one it waited for.
+-- before it. An event's position_xid is its own transaction's, raised to the newest that had begun when it was written:
+-- a transaction that waited for a subject's row may be older than the one it waited for, and must come after it.
 
 create or replace function guildhall.event_horizon() returns xid8
 language plpgsql stable set search_path = '' as $$
@@ -14,18 +14,24 @@ $$;
 comment on function guildhall.event_horizon() is
     'Internal. The oldest transaction that may still add events; only what lies below is read. Of the whole server: a writer in another database holds it back too.';
 
+create or replace function guildhall.event_position_xid() returns xid8
+language plpgsql stable set search_path = '' as $$
+begin
+    -- The snapshot is that of the statement, taken after whatever row the writer waited for; what it does not know has
+    -- not begun.
+    return greatest(pg_current_xact_id(), (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text::xid8);
+end;
+$$;
+comment on function guildhall.event_position_xid() is
+    'Internal. Where an event stands that is written now: behind whatever was written of its subject before.';
+
 create or replace function guildhall.outbox_emit(
     p_type text, p_subject text, p_data jsonb, p_now timestamptz, p_traceparent text default null
 ) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
     insert into guildhall.events (at, position_xid, type, subject, event)
-    select p_now, greatest(pg_current_xact_id(), (
-            -- Nobody holds a row for a minute: statements are cut off long before.
-            select e.position_xid from guildhall.events e
-            where e.subject = p_subject and e.at > p_now - interval '1 minute'
-            order by e.position_xid desc limit 1)),
-        p_type, p_subject,
+    select p_now, guildhall.event_position_xid(), p_type, p_subject,
         jsonb_build_object(
             'specversion', '1.0',
             'id', gen_random_uuid(),
@@ -53,13 +59,7 @@ language plpgsql volatile set search_path = '' as $$
 begin
     insert into guildhall.events (at, position_xid, type, subject, event)
     select p_now, x.position_xid, left(e.event ->> 'type', 500), p_subject, e.event
-    from (
-        select greatest(pg_current_xact_id(), (
-            select e.position_xid from guildhall.events e
-            where e.subject = p_subject and e.at > p_now - interval '1 minute'
-            order by e.position_xid desc limit 1)) as position_xid
-        offset 0
-    ) x
+    from (select guildhall.event_position_xid() as position_xid offset 0) x
     cross join lateral jsonb_array_elements(p_events) with ordinality e (event, place)
     order by e.place;
     perform set_config('guildhall.told', 'yes', true);

@@ -91,7 +91,7 @@ begin
         p_options ->> 'ticket', coalesce((p_options ->> 'life')::int, 1), (p_options ->> 'retry_of')::uuid,
         (p_options ->> 'seq')::bigint, nullif(p_options -> 'fences', 'null')
     )
-    on conflict (requester, idempotency_key) do nothing
+    on conflict (requester, idempotency_key) where idempotency_key is not null do nothing
     returning r.* into v_request;
     if v_request.id is not null then
         perform guildhall.request_tell(v_request, 'queued', null, p_now);

@@ -16,7 +16,7 @@ begin
         (p_run).idempotency_key, (p_run).fingerprint, (p_run).session_id, (p_run).created_at, (p_run).parent_run_id,
         (p_run).parent_seq, (p_run).parent_step, coalesce((p_run).depth, 0)
     )
-    on conflict (requester, idempotency_key) do nothing
+    on conflict (requester, idempotency_key) where idempotency_key is not null do nothing
     returning r.* into v_run;
     if v_run.id is null then
         return null;

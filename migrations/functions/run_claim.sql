@@ -30,6 +30,16 @@ $$;
 comment on function guildhall.run_due(timestamptz) is
     'Internal. Locks the run that has waited longest for a worker, by its time or its inbox; null when there is none.';
 
+create or replace function guildhall.run_inbox_end(p_run_id uuid) returns bigint
+language plpgsql stable set search_path = '' as $$
+begin
+    return coalesce(
+        (select i.id from guildhall.run_inbox i where i.run_id = p_run_id order by i.id offset 999 limit 1), 9223372036854775807);
+end;
+$$;
+comment on function guildhall.run_inbox_end(uuid) is
+    'Internal. Up to where one claim empties an inbox: a thousand things at a time.';
+
 create or replace function guildhall.run_claim(p_worker text, p_lease_s bigint, p_known jsonb)
 returns table (
     run_id uuid, epoch bigint, journal_position bigint, digest text, definition jsonb, input jsonb, started_at timestamptz,
@@ -49,21 +59,27 @@ begin
     if v_id is null then
         return;
     end if;
-    with told as (
-        delete from guildhall.run_inbox i
-        where i.run_id = v_id and i.id in (
-            select x.id from guildhall.run_inbox x where x.run_id = v_id order by x.id limit 1000)
-        returning i.id, i.at, i.input
-    ), fired as (
-        delete from guildhall.run_timers t where t.run_id = v_id and t.due_at <= v_now
-        returning t.seq, t.due_at, jsonb_build_object('event', 'fired', 'step', t.step, 'seq', t.seq) as input
-    ), happened as (
-        -- In the order of the inbox, and timers where their time came.
-        select max(t.at) over (order by t.id) as at, 0 as rank, t.id, t.input from told t
-        union all
-        select f.due_at, 1, f.seq, f.input from fired f
-    )
-    select jsonb_agg(h.input order by h.at, h.rank, h.id) into v_events from happened h;
+    if exists (select from guildhall.run_timers t where t.run_id = v_id and t.due_at <= v_now) then
+        with told as (
+            delete from guildhall.run_inbox i where i.run_id = v_id and i.id <= guildhall.run_inbox_end(v_id)
+            returning i.id, i.at, i.input
+        ), fired as (
+            delete from guildhall.run_timers t where t.run_id = v_id and t.due_at <= v_now
+            returning t.seq, t.due_at, jsonb_build_object('event', 'fired', 'step', t.step, 'seq', t.seq) as input
+        ), happened as (
+            -- In the order of the inbox, and timers where their time came.
+            select max(t.at) over (order by t.id) as at, 0 as rank, t.id, t.input from told t
+            union all
+            select f.due_at, 1, f.seq, f.input from fired f
+        )
+        select jsonb_agg(h.input order by h.at, h.rank, h.id) into v_events from happened h;
+    else
+        with told as (
+            delete from guildhall.run_inbox i where i.run_id = v_id and i.id <= guildhall.run_inbox_end(v_id)
+            returning i.id, i.input
+        )
+        select jsonb_agg(t.input order by t.id) into v_events from told t;
+    end if;
     update guildhall.runs r
     set status = 'running', epoch = r.epoch + 1, lease_owner = p_worker,
         lease_expires_at = v_now + make_interval(secs => p_lease_s),

@@ -45,7 +45,7 @@ impl Agent {
         })
         .await?;
         let body = json!({"card": card(id, &[&id.replace('-', "_")]), "ttl_s": 300, "url": stub.url(),
-            "max_concurrent": 8});
+            "max_concurrency": 8});
         let reply = put(&bound(id).await?, &format!("/v1/agents/{id}"), &body).await?;
         ensure!(reply.status == 201, "{}", reply.text());
         Ok(Agent { _stub: stub, asked })

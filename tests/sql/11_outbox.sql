@@ -12,7 +12,7 @@ begin
 end;
 $$;
 
-select plan(44);
+select plan(45);
 
 -- Who has told of something waits for the disk, whatever else he did.
 select is(test.outbox_commit(false, false), 'off', 'commit_need_not_wait: nobody was told of anything');
@@ -32,11 +32,14 @@ select is((select count(distinct event ->> 'id') from guildhall.events), 3::bigi
 select guildhall.outbox_emit('dev.guildhall.test.v1', 's', '1', guildhall.clock(), '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
 select is((select event ->> 'traceparent' from guildhall.events where subject = 's'),
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'outbox_emit: carries the trace on');
--- A transaction that is older than the last event of its subject, as one is that waited for the subject's row.
-update guildhall.events set position_xid = (pg_current_xact_id()::text::bigint + 1000000)::text::xid8 where subject = 's';
+-- Two sessions, of which one waits for the other, are in crates/store-native/tests/database/horizon.rs.
+select ok(guildhall.event_position_xid() >= pg_current_xact_id()
+    and guildhall.event_position_xid()::text::bigint >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1,
+    'event_position_xid: behind all that had begun');
 select guildhall.outbox_emit('dev.guildhall.test.v1', 's', '2', guildhall.clock());
 select is((select array_agg(event -> 'data' order by position_xid, id) from guildhall.events where subject = 's'),
     array['1', '2']::jsonb[], 'outbox_emit: never before the last event of its subject');
+update guildhall.events set position_xid = (pg_current_xact_id()::text::bigint + 1000000)::text::xid8 where subject = 's';
 select is((select count(*) from guildhall.outbox_claim('w0', 100, 1)), 3::bigint,
     'outbox_claim: not what transactions may still come before');
 update guildhall.events set position_xid = pg_current_xact_id() where subject = 's';

@@ -1,5 +1,5 @@
 -- What happens to runs, and what people want of them.
-select plan(40);
+select plan(42);
 
 select is(guildhall.run_problem('{"code": "not_configured", "detail": "set x"}', 'failed'), '{"type": "https://guildhall.dev/errors/not-configured",
     "status": 500, "title": "Not configured", "detail": "set x"}'::jsonb, 'run_problem: a failure of an agent');
@@ -12,7 +12,9 @@ select is((guildhall.run_problem(null, 'failed') ->> 'type'), 'https://guildhall
 
 -- order
 select test.run() as run \gset
+select is(guildhall.run_inbox_end(:'run'), 9223372036854775807, 'run_inbox_end: all of a short one');
 select guildhall.run_tell(:'run', jsonb_build_object('event', 'fired', 'step', '/s', 'seq', n), guildhall.clock()) from generate_series(1, 1500) n;
+select is((select count(*) from guildhall.run_inbox where id <= guildhall.run_inbox_end(:'run')), 1000::bigint, 'run_inbox_end: the first thousand of a long one');
 select is((select count(*) || ' ' || min((e ->> 'seq')::int) || ' ' || max((e ->> 'seq')::int) from guildhall.run_claim('w', 30, '[]') c, jsonb_array_elements(c.events) e),
     '1000 1 1000', 'run_claim: a thousand at a time, the first first');
 select test.pass_time('30 s');

@@ -2,26 +2,23 @@
 
 use crate::support::{card, migrated, prepared};
 use guildhall_domain::agent::{Agent, AgentStatus};
-use guildhall_domain::approval::{ApprovalState, Decision};
-use guildhall_domain::id::{ApprovalId, RequestId, RunId};
+use guildhall_domain::approval::Decision;
+use guildhall_domain::id::{ApprovalId, RequestId};
 use guildhall_domain::lock::{LockMode, LockOutcome};
-use guildhall_domain::request::{AgentError, Fence, NewRequest, Priority, RequestState};
-use guildhall_domain::run::{EntryKind, RunStatus};
+use guildhall_domain::request::{AgentError, NewRequest, Priority, RequestState};
+use guildhall_domain::run::RunStatus;
 use guildhall_domain::scope::Scope;
 use guildhall_domain::token::{Principal, PrincipalKind};
 use guildhall_domain::{Code, Problem};
 use guildhall_store::approval::{ConsumeOutcome, DecideOutcome};
-use guildhall_store::chat::{ChatRole, RecordOutcome};
+use guildhall_store::chat::RecordOutcome;
 use guildhall_store::event::AcceptOutcome;
 use guildhall_store::lock::Claim;
-use guildhall_store::request::{CompleteOutcome, FailOutcome, RenewOutcome, SubmitOutcome};
-use guildhall_store::run::{
-    AdvanceOutcome, Advanced, CancelOutcome, ChatTurn, ClaimedRun, NewRun, RunOf, StartOutcome,
-};
+use guildhall_store::request::{FailOutcome, SubmitOutcome};
+use guildhall_store::run::{CancelOutcome, NewRun, RunOf};
 use guildhall_store::token::{RevokeOutcome, Verified};
 use guildhall_store::{
-    DbErrorKind, Idempotency, SCHEMA_VERSION, agent, approval, chat, event, lock, ops, outbox, request, run,
-    token,
+    DbErrorKind, Idempotency, SCHEMA_VERSION, agent, approval, chat, event, lock, ops, request, run, token,
 };
 use guildhall_store_native::{NativeDb, NativeDbOptions};
 use guildhall_testkit::Database;
@@ -32,7 +29,7 @@ pub fn db(database: &Database) -> NativeDb {
     NativeDb::new(database.config().clone(), NativeDbOptions::default()).expect("a pool")
 }
 
-fn person(name: &str) -> Principal {
+pub fn person(name: &str) -> Principal {
     Principal {
         agent_id: None,
         name: name.into(),
@@ -46,319 +43,8 @@ pub fn document(name: &str, version: &str) -> Value {
     json!({"document": {"dsl": "1.0.3", "namespace": "tests", "name": name, "version": version}, "do": []})
 }
 
-fn nobody() -> Uuid {
+pub fn nobody() -> Uuid {
     Uuid::from_u128(7)
-}
-
-/// The run that has waited longest.
-pub async fn claim(db: &NativeDb) -> ClaimedRun {
-    let claimed = run::claim(db, "worker", 30, &[]).await.expect("claims");
-    claimed.expect("is due")
-}
-
-/// Applies commands to a claimed run.
-pub async fn advance(db: &NativeDb, run: &ClaimedRun, commands: &Value) -> Advanced {
-    let state = json!({"status": "running"});
-    let (epoch, position) = (run.epoch, run.journal_position);
-    run::advance(
-        db,
-        run.run_id,
-        epoch,
-        position,
-        Some(&state),
-        commands,
-        &json!([]),
-    )
-    .await
-    .expect("advances")
-}
-
-fn ends_with(events: &[outbox::OutboxEvent], kind: &str) -> bool {
-    events.last().is_some_and(|event| event.event.kind == kind)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_from_chat_to_completion() {
-    let database = migrated().await;
-    let db = db(&database);
-    agent::register(&db, &card("code-review", &["review_change"]), 60)
-        .await
-        .expect("registers");
-    agent::register(&db, &card("infrastructure", &["deploy_service"]), 60)
-        .await
-        .expect("registers");
-
-    let (definition, digest) = (document("deliver-change", "1.0.0"), "d".repeat(64));
-    let input = json!({"change": "good-change"});
-    let new = NewRun {
-        what: RunOf::Document {
-            definition: &definition,
-            digest: &digest,
-        },
-        input: &input,
-        title: "ship it",
-        requester: "ada",
-        idempotency: Some(Idempotency {
-            key: "k",
-            fingerprint: "f",
-        }),
-        chat: Some(ChatTurn {
-            session_id: "s",
-            message: "please",
-            reply: "gladly",
-        }),
-    };
-    let first = run::start(&db, new).await.expect("starts");
-    assert_eq!(first.outcome, StartOutcome::Started);
-    let id = first.run.expect("a run").id;
-    assert_eq!(
-        run::start(&db, new).await.expect("starts").outcome,
-        StartOutcome::Exists
-    );
-    let other = NewRun {
-        idempotency: Some(Idempotency {
-            key: "k",
-            fingerprint: "g",
-        }),
-        ..new
-    };
-    assert_eq!(
-        run::start(&db, other).await.expect("starts").outcome,
-        StartOutcome::Conflict
-    );
-    let foreign = NewRun {
-        requester: "eve",
-        idempotency: None,
-        ..new
-    };
-    assert_eq!(
-        run::start(&db, foreign).await.expect("starts").outcome,
-        StartOutcome::NotYours
-    );
-
-    // A review, with its agent's result.
-    let tick = ops::tick(&db, "ticker", 5).await.expect("ticks");
-    assert!(tick.leader && tick.runs_due && tick.outbox_due && !tick.requests_due);
-    let claimed = claim(&db).await;
-    assert!(run::claim(&db, "w", 30, &[]).await.expect("claims").is_none());
-    assert_eq!(
-        (&claimed.definition, &claimed.input, &claimed.state),
-        (&Some(definition), &input, &None)
-    );
-    assert!(claimed.events.is_empty());
-    let review = json!([{"action": "agent", "step": "/do/0/review", "seq": 1, "attempt": 1, "key": "k", "skill": "review_change",
-        "agent": null, "input": {"base": "main"}, "timeout_ms": 600_000, "priority": null}]);
-    let advanced = advance(&db, &claimed, &review).await;
-    assert_eq!(
-        (advanced.requests_queued, advanced.status),
-        (1, Some(RunStatus::Waiting))
-    );
-    let stale = advance(&db, &claimed, &review).await;
-    assert_eq!(stale.outcome, AdvanceOutcome::Stale);
-    let work = request::claim(&db, "d", 10, 30).await.expect("claims").remove(0);
-    assert_eq!(
-        (work.agent.as_str(), work.lease_ms, work.request.epoch),
-        ("code-review", 30_000, 1)
-    );
-    assert_eq!(work.request.idempotency_key, format!("{id}/do/0/review"));
-    let request_id = work.request.request_id;
-    assert_eq!(
-        request::renew(&db, request_id, 1, 30).await.expect("renews"),
-        RenewOutcome::Renewed
-    );
-    assert_eq!(
-        request::renew(&db, request_id, 2, 30).await.expect("answers"),
-        RenewOutcome::Stale
-    );
-    let result = json!({"summary": "binary \u{0} and all", "verdict": "approve"});
-    let completed = request::complete(&db, request_id, 1, &result)
-        .await
-        .expect("a NUL does no harm");
-    assert_eq!(completed.outcome, CompleteOutcome::Completed);
-    assert_eq!(
-        request::complete(&db, request_id, 9, &result)
-            .await
-            .expect("answers")
-            .outcome,
-        CompleteOutcome::Stale
-    );
-
-    // An approval, and a deployment under it.
-    let action = json!({"deploy": "v1", "n": 1.5, "to": {"b": 1, "a": 2}});
-    let claimed = claim(&db).await;
-    assert_eq!(claimed.state, Some(json!({"status": "running"})));
-    assert_eq!(
-        (
-            &claimed.events[0]["event"],
-            &claimed.events[0]["output"]["verdict"]
-        ),
-        (&json!("completed"), &json!("approve"))
-    );
-    let ask = json!([{"action": "approval", "step": "/do/1/approve", "seq": 2, "attempt": 1, "key": "k", "proposal": action,
-        "summary": "ship v1", "risk": {"tier": "high"}, "expires_ms": 60_000}]);
-    advance(&db, &claimed, &ask).await;
-    let pending = approval::list(&db, Some(ApprovalState::Pending), None, 10)
-        .await
-        .expect("lists");
-    let approval_id = pending.items[0].id;
-    assert_eq!(pending.items[0].summary.as_deref(), Some("ship v1"));
-    let decide = |who: Principal| {
-        let db = db.clone();
-        async move { approval::decide(&db, approval_id, &who, Decision::Approve, Some("fine")).await }
-    };
-    assert_eq!(
-        decide(person("ada")).await.expect("answers").outcome,
-        DecideOutcome::NotEligible
-    );
-    let decided = decide(person("bob")).await.expect("decides");
-    assert_eq!(decided.outcome, DecideOutcome::Decided);
-    assert_eq!(decided.approval.expect("it").decided_by.as_deref(), Some("bob"));
-    assert_eq!(
-        decide(person("eve")).await.expect("answers").outcome,
-        DecideOutcome::AlreadyDecided
-    );
-    let claimed = claim(&db).await;
-    let deploy = json!([{"action": "agent", "step": "/do/2/deploy", "seq": 3, "attempt": 1, "key": "k", "skill": "deploy_service",
-        "input": {}, "fences": [{"lock": "deployment:staging", "token": 7}]}]);
-    advance(&db, &claimed, &deploy).await;
-    let work = request::claim(&db, "d", 10, 30)
-        .await
-        .expect("claims")
-        .remove(0)
-        .request;
-    assert_eq!(
-        work.fences,
-        [Fence {
-            lock: "deployment:staging".into(),
-            token: 7
-        }]
-    );
-    let consume = |action: Value, epoch: i64| {
-        let db = db.clone();
-        async move {
-            approval::consume(&db, approval_id, &action, work.request_id, epoch)
-                .await
-                .expect("answers")
-                .outcome
-        }
-    };
-    assert_eq!(
-        consume(json!({"deploy": "v2"}), 1).await,
-        ConsumeOutcome::Mismatch
-    );
-    assert_eq!(consume(action.clone(), 2).await, ConsumeOutcome::Stale);
-    assert_eq!(
-        consume(json!({"to": {"a": 2, "b": 1}, "n": 1.5, "deploy": "v1"}), 1).await,
-        ConsumeOutcome::Consumed
-    );
-    assert_eq!(consume(action, 1).await, ConsumeOutcome::Consumed);
-    request::complete(&db, work.request_id, 1, &json!({"summary": "deployed"}))
-        .await
-        .expect("completes");
-
-    let claimed = claim(&db).await;
-    let end = json!([{"action": "complete", "step": "", "seq": 4, "attempt": 1, "key": "k", "output": {"ok": true}}]);
-    let advanced = advance(&db, &claimed, &end).await;
-    assert_eq!(advanced.status, Some(RunStatus::Completed));
-    let finished = run::get(&db, id).await.expect("reads").expect("is there");
-    assert_eq!(finished.output, Some(json!({"ok": true})));
-    let steps: Vec<_> = finished
-        .steps
-        .iter()
-        .map(|step| (step.name.as_str(), step.skill.as_str(), step.status.as_str()))
-        .collect();
-    assert_eq!(
-        steps,
-        [
-            ("review", "review_change", "completed"),
-            ("approve", "approval", "completed"),
-            ("deploy", "deploy_service", "completed")
-        ]
-    );
-    assert_eq!(
-        finished.steps[0]
-            .result
-            .as_ref()
-            .and_then(|result| result["summary"].as_str()),
-        Some("binary \u{FFFD} and all")
-    );
-    assert_eq!(
-        (finished.input, finished.digest),
-        (input.clone(), Some(digest.clone()))
-    );
-    let page = run::journal(&db, id, 0, 3).await.expect("reads");
-    assert_eq!((page.items.len(), page.next.as_deref()), (3, Some("3")));
-    assert_eq!(page.items[0].kind, EntryKind::RunStarted);
-    assert!(
-        matches!(&page.items[1].kind, EntryKind::Event { step: Some(step), data } if step == "/do/0/review" && data["seq"] == 1),
-        "{page:?}"
-    );
-    let rest = run::journal(&db, id, 3, 100).await.expect("reads");
-    assert!(matches!(
-        rest.items.last().expect("entries").kind,
-        EntryKind::RunCompleted { .. }
-    ));
-    assert_eq!(rest.next, None);
-    assert_eq!(
-        run::list(&db, Some(RunStatus::Completed), None, 1)
-            .await
-            .expect("lists")
-            .items[0]
-            .id,
-        id
-    );
-    let cancelled = run::cancel(&db, id, "ada", "late").await.expect("answers");
-    assert_eq!(cancelled.outcome, CancelOutcome::AlreadyEnded);
-    assert!(run::get(&db, RunId(nobody())).await.expect("reads").is_none());
-
-    let said = chat::history(&db, "s", "ada", 10).await.expect("reads");
-    assert_eq!(
-        (said[0].role, said[1].content.as_str(), said[1].run_id),
-        (ChatRole::User, "gladly", Some(id))
-    );
-    assert!(
-        chat::history(&db, "s", "eve", 10)
-            .await
-            .expect("reads")
-            .is_empty()
-    );
-
-    // What it told on the way goes out, once. The last of it is read as soon as no older transaction of the server (other
-    // tests have theirs) could still come before it.
-    let mut events = outbox::claim(&db, "relay", 100, 30).await.expect("claims");
-    while !ends_with(&events, "dev.guildhall.run.completed.v1") {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        events = outbox::claim(&db, "relay", 100, 30).await.expect("claims");
-    }
-    let kinds: Vec<_> = events.iter().map(|event| event.event.kind.as_str()).collect();
-    assert_eq!(
-        (kinds[0], kinds[kinds.len() - 1]),
-        ("dev.guildhall.run.started.v1", "dev.guildhall.run.completed.v1"),
-        "{kinds:?}"
-    );
-    assert_eq!(
-        outbox::published(&db, &events[events.len() - 1].position, "relay")
-            .await
-            .expect("moves"),
-        outbox::PublishedOutcome::Advanced
-    );
-    assert!(
-        outbox::claim(&db, "relay", 100, 30)
-            .await
-            .expect("claims")
-            .is_empty()
-    );
-
-    let figures = ops::metrics(&db).await.expect("reads");
-    let text = ops::exposition(&figures);
-    assert!(
-        text.contains("guildhall_runs{status=\"completed\"} 1\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("# TYPE guildhall_request_duration_seconds histogram\n"),
-        "{text}"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What locks are meant to do: names in a tree, modes, a queue, hand-over, deadlocks. Times as in the machine.
 
 use super::machine::SECOND;
+use super::run_locks::{Blocker, OfRun};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,20 +19,6 @@ pub struct Grant {
     pub depth: i64,
     pub expires: i64,
 }
-
-/// A run's command that waits for locks.
-#[derive(Clone, Debug)]
-pub struct OfRun {
-    pub run: usize,
-    pub seq: i64,
-    /// When the run was started.
-    pub born: i64,
-    /// The locks around the task that waits.
-    pub fences: Vec<&'static str>,
-}
-
-/// As long as anything may last, in seconds.
-const FOR_EVER: i64 = 315_360_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
@@ -78,7 +65,7 @@ pub struct Locks {
     pub told: Vec<(usize, &'static str, i64)>,
 }
 
-fn root(resource: &str) -> &str {
+pub(super) fn root(resource: &str) -> &str {
     resource.split('/').next().unwrap_or(resource)
 }
 
@@ -87,46 +74,25 @@ fn conflicts(one: Want, other: Want) -> bool {
     (one.1 || other.1) && (one.0 == other.0 || below(one.0, other.0) || below(other.0, one.0))
 }
 
-/// What stands in the way: somebody who waits, by ticket, or a grant.
-struct Blocker {
-    ticket: Option<i64>,
-    holder: &'static str,
-    run: Option<usize>,
-    resource: &'static str,
-}
-
-impl Blocker {
-    /// Whether it is not got rid of while `next` waits, for one who waits for it.
-    fn may_wait_as(&self, next: &Waiter, waiter: &Waiter) -> bool {
-        if let Some(ticket) = self.ticket {
-            return next.ticket == ticket;
-        }
-        let run_of = |w: &Waiter| w.of_run.as_ref().map(|of| of.run);
-        next.holder == self.holder
-            || (self.run.is_some() && run_of(next) == self.run && run_of(waiter) != self.run)
-            || (self.run.is_some()
-                && run_of(next) == self.run
-                && run_of(waiter) == self.run
-                && next
-                    .of_run
-                    .as_ref()
-                    .is_some_and(|of| of.fences.contains(&self.resource)))
-    }
-}
-
 impl Waiter {
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.state == State::Waiting
     }
 
-    fn roots(&self) -> BTreeSet<&'static str> {
+    pub(super) fn roots(&self) -> BTreeSet<&'static str> {
         self.wants.iter().map(|want| root(want.0)).collect()
     }
 }
 
 impl Locks {
     /// Who stands in the way: the ticket of one that waits, or the holder of a grant.
-    fn blockers(&self, want: Want, holder: &str, priority: i64, ticket: Option<i64>) -> Vec<Blocker> {
+    pub(super) fn blockers(
+        &self,
+        want: Want,
+        holder: &str,
+        priority: i64,
+        ticket: Option<i64>,
+    ) -> Vec<Blocker> {
         let mut found: Vec<_> = self
             .grants
             .iter()
@@ -187,7 +153,7 @@ impl Locks {
         self.ended += over as i64;
     }
 
-    fn give(&mut self, want: Want, holder: &'static str, run: Option<usize>, expires: i64) -> i64 {
+    pub(super) fn give(&mut self, want: Want, holder: &'static str, run: Option<usize>, expires: i64) -> i64 {
         let before = self.grants.len();
         let now = self.now;
         self.emitted |= self
@@ -211,7 +177,7 @@ impl Locks {
         token
     }
 
-    fn settle(&mut self, roots: &BTreeSet<&'static str>) {
+    pub(super) fn settle(&mut self, roots: &BTreeSet<&'static str>) {
         self.expire(roots);
         let mut queue: Vec<(i64, i64)> = self
             .waiters
@@ -262,82 +228,6 @@ impl Locks {
             .filter(|&place| self.waiters[place].of_run.is_none())
     }
 
-    /// Takes exclusive locks for a run's task, or queues for them as long as it takes.
-    pub fn acquire_for(
-        &mut self,
-        of: OfRun,
-        holder: &'static str,
-        locks: &[&'static str],
-        ticket: Option<i64>,
-    ) {
-        let wants: Vec<Want> = locks.iter().map(|lock| (*lock, true)).collect();
-        let roots: BTreeSet<_> = locks.iter().map(|lock| root(lock)).collect();
-        self.settle(&roots);
-        if wants
-            .iter()
-            .any(|want| !self.blockers(*want, holder, 1, None).is_empty())
-        {
-            let terms = Terms {
-                holder,
-                priority: 1,
-                ttl_s: FOR_EVER,
-                wait_s: FOR_EVER,
-            };
-            self.wait(&wants, terms, ticket.unwrap_or(i64::MAX), Some(of));
-            return;
-        }
-        let until = self.now + FOR_EVER * SECOND;
-        for want in wants {
-            self.give(want, holder, Some(of.run), until);
-        }
-        self.told.push((of.run, "granted", of.seq));
-    }
-
-    /// The numbers of a run's commands that hold locks or wait for them.
-    pub fn of_run(&self, run: usize) -> Vec<i64> {
-        let number = |holder: &str| holder.rsplit('/').next().and_then(|seq| seq.parse().ok());
-        let held = self
-            .grants
-            .iter()
-            .filter(|g| g.run == Some(run))
-            .filter_map(|g| number(g.holder));
-        let waits = self.waiters.iter().filter_map(|w| w.of_run.as_ref());
-        held.chain(waits.filter(|of| of.run == run).map(|of| of.seq))
-            .collect()
-    }
-
-    /// Ends the locks of a run, or of one of its commands, and its waits for some.
-    pub fn let_go(&mut self, run: usize, seq: Option<i64>) {
-        let is_it = |of: i64| seq.is_none_or(|seq| seq == of);
-        let number = |holder: &str| holder.rsplit('/').next().and_then(|seq| seq.parse().ok());
-        let mut roots = BTreeSet::new();
-        let mut ended = 0;
-        self.grants.retain(|g| {
-            let goes = g.run == Some(run) && number(g.holder).is_some_and(is_it);
-            if goes {
-                roots.insert(root(g.resource));
-                ended += 1;
-            }
-            !goes
-        });
-        self.waiters.retain(|w| {
-            let goes = w.of_run.as_ref().is_some_and(|of| of.run == run && is_it(of.seq));
-            if goes {
-                roots.extend(w.roots());
-                ended += if w.waits() { w.wants.len() as i64 } else { 0 };
-            }
-            !goes
-        });
-        self.ended += ended;
-        let queue = self
-            .waiters
-            .iter()
-            .any(|w| w.waits() && w.roots().intersection(&roots).next().is_some());
-        if queue {
-            self.settle(&roots);
-        }
-    }
-
     /// The tickets of a shortest cycle through `ticket`.
     fn cycle(&self, ticket: i64) -> Option<Vec<i64>> {
         let mut seen: Vec<(i64, usize)> = vec![(ticket, 0)];
@@ -373,7 +263,13 @@ impl Locks {
         None
     }
 
-    fn wait(&mut self, wants: &[Want], terms: Terms, ticket: i64, of_run: Option<OfRun>) -> &'static str {
+    pub(super) fn wait(
+        &mut self,
+        wants: &[Want],
+        terms: Terms,
+        ticket: i64,
+        of_run: Option<OfRun>,
+    ) -> &'static str {
         let now = self.now;
         let waiter = Waiter {
             ticket,

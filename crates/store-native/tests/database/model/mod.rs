@@ -5,6 +5,7 @@ mod command;
 mod letters;
 mod locks;
 mod machine;
+mod run_locks;
 mod runs;
 
 use crate::support::prepared;

@@ -2,8 +2,8 @@
 
 use super::super::command::{Advance, Command, Ended};
 use super::super::letters::Extra;
-use super::super::locks::OfRun;
 use super::super::machine::{Approval, Request, SECOND};
+use super::super::run_locks::OfRun;
 use super::super::runs::{Call, Run};
 use super::{Case, Claim, pick};
 use serde_json::{Map, Value, json};
