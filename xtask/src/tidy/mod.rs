@@ -3,6 +3,7 @@
 pub mod edges;
 pub mod errors;
 pub mod files;
+pub mod profiles;
 pub mod wasm;
 
 use crate::cargo;
@@ -28,6 +29,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     wrong.extend(edges::forbidden()?);
     wrong.extend(edges::impure()?);
     wrong.extend(errors::mismatches()?);
+    wrong.extend(profiles::missing()?);
     for line in &wrong {
         println!("{line}");
     }
