@@ -5,6 +5,7 @@
 //! repository is then skipped, and says so.
 
 mod bad_input;
+mod calls;
 mod command_line;
 mod delivery;
 mod events;

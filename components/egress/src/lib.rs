@@ -3,7 +3,7 @@
 
 use guildhall_guest::{
     Access, Ctx, GuestResponse, Handled, Reply, Request, Router,
-    client::Call,
+    client::{Call, Cause},
     domain::{
         Code, Problem,
         egress::{self, Allowed},
@@ -52,7 +52,9 @@ async fn run(errand: Errand, allowed: &Allowed) -> Fetched {
                 .want_body
                 .then(|| String::from_utf8_lossy(&answer.body).into_owned()),
         },
-        Err(error) if error.denied => Fetched::refused("address_not_allowed", error.why),
+        Err(error) if matches!(error.cause, Cause::NotAllowed | Cause::Blocked) => {
+            Fetched::refused("address_not_allowed", error.why)
+        }
         Err(error) => Fetched::Failed {
             reason: if error.sent { "no_answer" } else { "not_reached" }.into(),
             detail: error.why,

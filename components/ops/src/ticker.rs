@@ -113,6 +113,9 @@ fn serve(tick: ops::Tick, worker: &str) {
     if tick.requests_due || tick.callbacks_due {
         chain::poke("requests", &trace);
     }
+    if tick.calls_due {
+        chain::poke("calls", &trace);
+    }
     if tick.probes_due {
         chain::poke("registry", &trace);
     }

@@ -1,7 +1,7 @@
 //! Calls to sibling components (service chaining) and work that goes on after the answer.
 
 use crate::{
-    client::{Answer, Call, CallError},
+    client::{Answer, Call, CallError, Cause},
     log,
     trace::Trace,
     vars,
@@ -30,7 +30,7 @@ pub async fn post(
             target: format!("POST {url}"),
             why: problem.detail,
             sent: false,
-            denied: false,
+            cause: Cause::Other,
         })?;
     Call::post_json(url, body)
         .bearer(&token)

@@ -16,9 +16,6 @@ use spin_sdk::{
 };
 use std::{fmt, time::Duration};
 
-/// How the reason of a call that the runtime forbids ends.
-const FORBIDDEN: &str = "forbidden";
-
 /// One outgoing call.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -50,8 +47,23 @@ pub struct CallError {
     pub why: String,
     /// Whether the request may have reached the other side.
     pub sent: bool,
-    /// Whether the runtime forbids going there.
-    pub denied: bool,
+    /// What kind of failure it is.
+    pub cause: Cause,
+}
+
+/// Kinds of failures that callers treat differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// `allowed_outbound_hosts` of the component lacks the host.
+    NotAllowed,
+    /// The address is in `block_networks` of the runtime.
+    Blocked,
+    /// No complete answer within the limit.
+    TimedOut,
+    /// The answer is larger than the limit.
+    TooLarge,
+    /// Anything else.
+    Other,
 }
 
 impl fmt::Display for CallError {
@@ -124,17 +136,21 @@ impl Call {
     pub async fn send(self) -> Result<Answer, CallError> {
         let target = describe(&self.method, &self.url);
         let (limit, max_answer) = (self.limit, self.max_answer);
-        let fail = |why: String, sent| CallError {
+        let fail = |(why, sent, cause): Failed| CallError {
             target: target.clone(),
-            denied: why.ends_with(FORBIDDEN),
             why,
             sent,
+            cause,
         };
-        let request = self.build().map_err(|why| fail(why, false))?;
+        let request = self.build().map_err(|why| fail((why, false, Cause::Other)))?;
         match timeout(limit, exchange(request, max_answer)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err((why, sent))) => Err(fail(why, sent)),
-            Err(Elapsed(limit)) => Err(fail(format!("no complete answer within {limit:?}"), true)),
+            Ok(Err(failed)) => Err(fail(failed)),
+            Err(Elapsed(limit)) => Err(fail((
+                format!("no complete answer within {limit:?}"),
+                true,
+                Cause::TimedOut,
+            ))),
         }
     }
 
@@ -165,20 +181,27 @@ impl Call {
     }
 }
 
-async fn exchange(
-    request: http::Request<FullBody<Bytes>>,
-    max_answer: usize,
-) -> Result<Answer, (String, bool)> {
+/// Why, whether the request may have been received, and of which kind it is.
+type Failed = (String, bool, Cause);
+
+async fn exchange(request: http::Request<FullBody<Bytes>>, max_answer: usize) -> Result<Answer, Failed> {
     let response = spin_sdk::http::send(request)
         .await
         .map_err(|error| explain(&error))?;
     let (parts, mut body) = response.into_parts();
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| (format!("the answer broke off: {}", explain(&error).0), true))?;
+        let frame = frame.map_err(|error| {
+            let (why, _, cause) = explain(&error);
+            (format!("the answer broke off: {why}"), true, cause)
+        })?;
         if let Ok(data) = frame.into_data() {
             if whole.len() + data.len() > max_answer {
-                return Err((format!("the answer is larger than {max_answer} bytes"), true));
+                return Err((
+                    format!("the answer is larger than {max_answer} bytes"),
+                    true,
+                    Cause::TooLarge,
+                ));
             }
             whole.extend_from_slice(&data);
         }
@@ -190,27 +213,33 @@ async fn exchange(
     })
 }
 
-/// What an error code of the host means for people, and whether the request may have been received.
-fn explain(error: &ErrorCode) -> (String, bool) {
-    match error {
-        ErrorCode::ConnectionRefused => ("nobody listens there (connection refused)".into(), false),
-        ErrorCode::ConnectionTimeout => ("no connection in time".into(), false),
-        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => ("its name cannot be resolved".into(), false),
+/// What an error code of the host means for people, whether the request may have been received, and of which kind it is.
+fn explain(error: &ErrorCode) -> Failed {
+    let (why, sent, cause) = match error {
+        ErrorCode::ConnectionRefused => ("nobody listens there (connection refused)", false, Cause::Other),
+        ErrorCode::ConnectionTimeout => ("no connection in time", false, Cause::TimedOut),
+        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => {
+            ("its name cannot be resolved", false, Cause::Other)
+        }
         ErrorCode::DestinationNotFound | ErrorCode::DestinationUnavailable => {
-            ("there is no such destination".into(), false)
+            ("there is no such destination", false, Cause::Other)
         }
         ErrorCode::HttpRequestDenied => (
-            format!(
-                "the component may not reach this host; allowed_outbound_hosts in spin.toml lacks it: {FORBIDDEN}"
-            ),
+            "the component may not reach this host; allowed_outbound_hosts in spin.toml lacks it: forbidden",
             false,
+            Cause::NotAllowed,
         ),
         ErrorCode::DestinationIpProhibited => (
-            format!("its address is in block_networks of runtime-config.toml: {FORBIDDEN}"),
+            "its address is in block_networks of runtime-config.toml: forbidden",
             false,
+            Cause::Blocked,
         ),
-        other => (format!("{other}"), true),
-    }
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => {
+            return (format!("{error}"), true, Cause::TimedOut);
+        }
+        other => return (format!("{other}"), true, Cause::Other),
+    };
+    (why.to_owned(), sent, cause)
 }
 
 /// Method, scheme, host and path: what may be logged of an address.

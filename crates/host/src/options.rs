@@ -131,6 +131,10 @@ pub struct HostOptions {
     /// Instance reuse of single components, by id, where it differs. Heeded in hardened mode only,
     /// because Spin cannot do it.
     pub component_reuse: BTreeMap<String, Reuse>,
+    /// Services that are played by others, for tests and development: what components send over HTTP to `host:port`
+    /// (lower case, the port always there) goes, unencrypted, to this address instead. What a component may reach is
+    /// decided by the name as before; blocked networks do not count. No file of an application can set it.
+    pub stand_ins: BTreeMap<String, SocketAddr>,
 }
 
 impl HostOptions {
@@ -154,6 +158,7 @@ impl HostOptions {
             limits: Limits::default(),
             reuse: Reuse::default(),
             component_reuse: BTreeMap::new(),
+            stand_ins: BTreeMap::new(),
         }
     }
 }

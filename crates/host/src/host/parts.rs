@@ -50,7 +50,8 @@ impl<'a> Parts<'a> {
     ) -> Result<Self> {
         let config = &plan.runtime_config;
         let blocked = Arc::new(config.blocked.clone());
-        let connector = Connector::new(blocked.clone(), config.http.connections)
+        let stand_ins = Arc::new(options.stand_ins.clone());
+        let connector = Connector::new(blocked.clone(), stand_ins, config.http.connections)
             .map_err(|e| HostError::new(ErrorKind::Runtime, "TLS", format!("cannot be set up: {e}")))?;
         let permits = |count: Option<usize>| count.map(|n| Arc::new(Semaphore::new(n)));
         let pg_permits = permits(config.pg_connections);

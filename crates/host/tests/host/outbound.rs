@@ -180,3 +180,29 @@ async fn output_goes_to_the_components_log() {
     assert_eq!(app.get("/log?this").await, Value::Null);
     assert_eq!(app.folder.log("probe"), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_plays_a_service_for_who_may_reach_it() {
+    let stand_in = server(HELLO).await;
+    let app = App::start_with(
+        &probe("allowed_outbound_hosts = [\"https://api.invalid\", \"https://real.invalid\"]"),
+        Mode::Hardened,
+        |options| {
+            for service in ["api.invalid:443", "other.invalid:443", "api.invalid:80"] {
+                options.stand_ins.insert(service.into(), stand_in);
+            }
+        },
+    )
+    .await;
+    let hello = json!({ "status": 200, "body": "hello" });
+    assert_eq!(app.get("/get?https://API.invalid/").await, hello);
+    for (url, code) in [
+        ("https://other.invalid/", "HttpRequestDenied"),
+        ("http://api.invalid/", "HttpRequestDenied"),
+        ("https://real.invalid/", "DnsError"),
+    ] {
+        let reply = app.client.get(&format!("/get?{url}")).await.unwrap();
+        assert_eq!(reply.status, 500);
+        assert!(reply.text().contains(code), "{url}: {}", reply.text());
+    }
+}

@@ -171,8 +171,12 @@ impl Fleet {
                     (id.to_string(), reuse)
                 })
                 .into(),
+            stand_ins: up.stand_ins.iter().cloned().collect(),
             ..HostOptions::new(&manifest)
         };
+        for (service, address) in &options.stand_ins {
+            say(&format!("{service} is played by {address}, unencrypted"));
+        }
         let host = Host::start(options).await.map_err(host_error)?;
         let fleet = Fleet {
             host: host.shutdown_handle(),

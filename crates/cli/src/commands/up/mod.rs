@@ -76,6 +76,24 @@ pub struct Up {
     /// Where the components' output goes
     #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
     log: LogChoice,
+    /// For development and tests: what components send over HTTP to HOST:PORT goes, unencrypted, to ADDRESS
+    #[arg(long = "stand-in", value_name = "HOST:PORT=ADDRESS", value_delimiter = ',', value_parser = stand_in)]
+    stand_ins: Vec<(String, SocketAddr)>,
+}
+
+/// A service, and who plays it.
+fn stand_in(text: &str) -> std::result::Result<(String, SocketAddr), String> {
+    let (service, address) = text.split_once('=').ok_or("it has no `=`")?;
+    let port = service
+        .rsplit_once(':')
+        .map(|(host, port)| (host, port.parse::<u16>()));
+    if !matches!(port, Some((host, Ok(_))) if !host.is_empty()) {
+        return Err(format!("`{service}` is not HOST:PORT"));
+    }
+    let address = address
+        .parse()
+        .map_err(|_| format!("`{address}` is not an address with a port, such as 127.0.0.1:8080"))?;
+    Ok((service.to_ascii_lowercase(), address))
 }
 
 impl Up {
@@ -138,6 +156,26 @@ pub async fn run(context: &Context, up: Up) -> Result<()> {
             }
             say("killed");
             std::process::exit(130);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stand_in;
+
+    #[test]
+    fn stand_ins_are_read() {
+        let (service, address) = stand_in("API.example:443=127.0.0.1:8080").expect("a stand-in");
+        assert_eq!((service.as_str(), address.port()), ("api.example:443", 8080));
+        for bad in [
+            "api.example:443",
+            "api.example=127.0.0.1:1",
+            ":1=127.0.0.1:1",
+            "a:x=127.0.0.1:1",
+            "a:1=b:1",
+        ] {
+            assert!(stand_in(bad).is_err(), "{bad}");
         }
     }
 }

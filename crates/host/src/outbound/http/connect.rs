@@ -1,8 +1,10 @@
 //! Connections for outbound HTTP: resolved, held against the blocked networks, and encrypted for `https`.
 
 use std::{
+    collections::BTreeMap,
     error::Error as _,
     fmt, io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -36,6 +38,7 @@ tokio::task_local! {
 #[derive(Clone)]
 pub(crate) struct Connector {
     blocked: Arc<BlockedNetworks>,
+    stand_ins: Arc<BTreeMap<String, SocketAddr>>,
     /// Connections at once; unlimited when `None`.
     permits: Option<Arc<Semaphore>>,
     tls: TlsConnector,
@@ -43,7 +46,11 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// A connector that trusts the web's certificate authorities. The error is the TLS library's.
-    pub fn new(blocked: Arc<BlockedNetworks>, connections: Option<usize>) -> Result<Self, rustls::Error> {
+    pub fn new(
+        blocked: Arc<BlockedNetworks>,
+        stand_ins: Arc<BTreeMap<String, SocketAddr>>,
+        connections: Option<usize>,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let roots = rustls::RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.into(),
@@ -55,6 +62,7 @@ impl Connector {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self {
             blocked,
+            stand_ins,
             permits: connections.map(|n| Arc::new(Semaphore::new(n))),
             tls: TlsConnector::from(Arc::new(config)),
         })
@@ -68,10 +76,18 @@ impl Connector {
             .and_then(|h| h.strip_suffix(']'))
             .unwrap_or(host);
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let found = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|_| ConnectError::Name)?;
-        let addresses: Vec<_> = found.filter(|a| !self.blocked.blocks(a.ip())).collect();
+        let stand_in = self
+            .stand_ins
+            .get(&format!("{}:{port}", host.to_ascii_lowercase()));
+        let addresses = match stand_in {
+            Some(address) => vec![*address],
+            None => {
+                let found = tokio::net::lookup_host((host, port))
+                    .await
+                    .map_err(|_| ConnectError::Name)?;
+                found.filter(|a| !self.blocked.blocks(a.ip())).collect()
+            }
+        };
         if addresses.is_empty() {
             return Err(ConnectError::Blocked);
         }
@@ -90,7 +106,7 @@ impl Connector {
             .map_err(|_| ConnectError::Refused)?;
         // A request is written in one go and its answer awaited, so there is nothing to gather.
         let _ = tcp.set_nodelay(true);
-        let transport = if tls {
+        let transport = if tls && stand_in.is_none() {
             let name = ServerName::try_from(host.to_string()).map_err(|_| ConnectError::Name)?;
             let stream = self.tls.connect(name, tcp).await.map_err(|e| {
                 tracing::warn!("no TLS connection to {host}: {e}");
