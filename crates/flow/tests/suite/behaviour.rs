@@ -248,7 +248,7 @@ fn raised_errors_carry_what_they_evaluate_to() {
     let error = Drive::start(text, json!({"kind": "bread", "status": 418})).error();
     assert_eq!(
         error,
-        json!({"type": "https://e.example/bread", "status": 418, "title": "no bread", "detail": "d", "instance": "/do/0/a"})
+        json!({"type": "https://e.example/bread", "status": 418, "title": "no bread", "detail": "d", "instance": "/x"})
     );
     let error = Drive::start(text, json!({"kind": "bread"})).error();
     assert_eq!(
