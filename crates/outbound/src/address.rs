@@ -182,7 +182,7 @@ fn authority_parts(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (inner, after) = rest.split_once(']')?;
-            inner.parse::<std::net::Ipv6Addr>().ok()?;
+            inner.parse::<core::net::Ipv6Addr>().ok()?;
             let port = match after {
                 "" => None,
                 after => Some(after.strip_prefix(':')?),

@@ -112,7 +112,7 @@ mod tests {
             "error": {"code": "checks_failed", "detail": "test exited with 101."}, "journal_position": 4,
             "created_at": "2026-11-22T08:00:00Z", "finished_at": "2026-11-22T08:01:00Z",
             "steps": [{
-                "step": "/do/0/test", "status": "completed", "agent": "cicd", "skill": "run_checks", "attempts": 1,
+                "step": "/do/0/test", "name": "test", "kind": "agent", "status": "completed", "agent": "cicd", "skill": "run_checks", "attempts": 1,
                 "started_at": "2026-11-22T08:00:00Z", "finished_at": null, "result": {"summary": "1 of 1 failed"}, "error": null,
             }],
         });
