@@ -47,7 +47,8 @@ async fn start(case: &Path) -> String {
         .map(|entry| entry.unwrap().path())
     {
         if file.extension().is_some_and(|e| e == "wat") {
-            std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+            let binary = wat::parse_file(&file).unwrap();
+            std::fs::write(folder.path().join(file.file_name().unwrap()), binary).unwrap();
         }
     }
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
