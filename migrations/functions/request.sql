@@ -274,10 +274,12 @@ begin
         where r.skill = v_skill and r.state = 'queued' and r.id <> v_id and r.next_wake_at <= v_now
             and (r.agent_wanted is null or v_agent is null or r.agent_wanted = v_agent))
     then
+        -- The lease begins at the moment for which the agent was looked up: a later one might be after the agent's own end.
+        v_now := guildhall.clock();
         select s.* into v_slot from guildhall.request_slot(v_id, v_skill, v_agent, v_now) s;
         if v_slot.agent_id is not null then
             v_request := guildhall.request_lease(v_id, v_slot.agent_id, v_slot.seat, p_options ->> 'worker',
-                guildhall.ensure_field_int(p_options, 'lease_s', 10, 1, 3600), guildhall.clock());
+                guildhall.ensure_field_int(p_options, 'lease_s', 10, 1, 3600), v_now);
             v_claimed := jsonb_build_object('request', guildhall.request_wire(v_request), 'agent', v_slot.agent_id,
                 'url', v_slot.url, 'is_remote', v_slot.is_remote, 'traceparent', v_request.traceparent,
                 'lease_ms', guildhall.ensure_field_int(p_options, 'lease_s', 10, 1, 3600) * 1000);
