@@ -4,7 +4,7 @@ create or replace function guildhall.run_error(p_problem jsonb) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 begin
     return jsonb_build_object(
-        'code', replace(regexp_replace(guildhall.ensure_field_text(p_problem, 'type', 2000), '^.*[/#:]', ''), '-', '_'),
+        'code', coalesce(nullif(left(replace(regexp_replace(p_problem ->> 'type', '^.*[/#:]', ''), '-', '_'), 200), ''), 'unknown'),
         'type', p_problem -> 'type', 'status', p_problem -> 'status', 'title', p_problem -> 'title',
         'detail', p_problem -> 'detail', 'instance', p_problem -> 'instance', 'step', p_problem -> 'instance');
 end;

@@ -12,7 +12,7 @@ mod relay;
 mod ticker;
 mod tokens;
 
-use futures::future::join;
+use futures::future::join_all;
 use guildhall_guest::{
     Access, Ctx, GuestResponse, Handled, Reply, Request, Router, chain,
     domain::scope::Scope,
@@ -78,15 +78,12 @@ async fn tick(mut ctx: Ctx) -> Handled {
     Ok(Reply::empty(StatusCode::ACCEPTED))
 }
 
-/// The front door's bell: wakes both loops. Due work that a failed wake-up leaves lying is the ticker's.
+/// The front door's bell: wakes all loops. Due work that a failed wake-up leaves lying is the ticker's.
 async fn wake(ctx: Ctx) -> Handled {
     ticker::start(None);
-    let (workflows, requests) = join(
-        chain::wake("workflows", ctx.trace()),
-        chain::wake("requests", ctx.trace()),
-    )
-    .await;
-    for (component, outcome) in [("workflows", workflows), ("requests", requests)] {
+    let woken = ["workflows", "requests", "calls"];
+    let outcomes = join_all(woken.map(|component| chain::wake(component, ctx.trace()))).await;
+    for (component, outcome) in woken.into_iter().zip(outcomes) {
         if let Err(why) = outcome {
             log::warn(format!("could not wake {component} (the ticker will): {why}"));
         }

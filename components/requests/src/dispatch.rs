@@ -6,6 +6,7 @@ use guildhall_guest::{
     client::{Answer, CallError},
     domain::{
         Code,
+        nesting::{MAX_NESTING, too_deep},
         request::{AgentError, AgentReply, Request, RequestState},
     },
     drain::{Guard, Places},
@@ -181,10 +182,7 @@ async fn ask(claimed: &ClaimedRequest, trace: &Trace) -> AgentReply {
     match chain::post(&claimed.agent, "/agent-request", &body, trace, LONGEST, MAX_REPLY).await {
         Ok(Answer {
             status: 200, body, ..
-        }) => match serde_json::from_slice(&body) {
-            Ok(reply) => reply,
-            Err(error) => lost(claimed, format!("its reply cannot be read: {error}")),
-        },
+        }) => reply(claimed, &body),
         Ok(answer) => lost(claimed, format!("it answered with HTTP status {}", answer.status)),
         Err(CallError { why, .. }) => lost(claimed, why),
     }
@@ -203,10 +201,7 @@ async fn ask_remote(claimed: &ClaimedRequest, body: &serde_json::Value, trace: &
     match egress::post_signed(call, trace).await {
         Fetched::Answered {
             status: 200, body, ..
-        } => match serde_json::from_str(body.as_deref().unwrap_or_default()) {
-            Ok(reply) => reply,
-            Err(error) => lost(claimed, format!("its reply cannot be read: {error}")),
-        },
+        } => reply(claimed, body.as_deref().unwrap_or_default().as_bytes()),
         Fetched::Answered { status, .. } => lost(claimed, format!("it answered with HTTP status {status}")),
         Fetched::Refused { reason, detail } => match lost(claimed, format!("{reason}: {detail}")) {
             // The hall itself will not call this address, however often it is tried.
@@ -217,6 +212,20 @@ async fn ask_remote(claimed: &ClaimedRequest, body: &serde_json::Value, trace: &
             reply => reply,
         },
         Fetched::Failed { reason, detail } => lost(claimed, format!("{reason}: {detail}")),
+    }
+}
+
+/// What an agent said with status 200.
+fn reply(claimed: &ClaimedRequest, body: &[u8]) -> AgentReply {
+    if too_deep(body) {
+        return lost(
+            claimed,
+            format!("its reply is nested deeper than {MAX_NESTING} levels"),
+        );
+    }
+    match serde_json::from_slice(body) {
+        Ok(reply) => reply,
+        Err(error) => lost(claimed, format!("its reply cannot be read: {error}")),
     }
 }
 

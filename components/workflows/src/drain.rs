@@ -7,7 +7,7 @@ use guildhall_guest::{
     drain::Guard,
     log, random_u64,
     store::{
-        DbError,
+        DbError, DbErrorKind,
         run::{self, AdvanceOutcome, ClaimedRun},
     },
 };
@@ -38,6 +38,8 @@ pub async fn drain(trace: &Trace) {
             }
             Ok(None) if turn.called_again() => {}
             Ok(None) => return,
+            // That run is leased, so the next claim is of another: nobody waits for one that cannot be read.
+            Err(error) if matches!(error.kind, DbErrorKind::Decode) => unreadable(&error),
             Err(error) => {
                 log::warn(format!(
                     "could not claim a run (the ticker will try again): {error}"
@@ -46,6 +48,12 @@ pub async fn drain(trace: &Trace) {
             }
         }
     }
+}
+
+fn unreadable(error: &DbError) {
+    log::warn(format!(
+        "a run was claimed that cannot be read, it is tried again: {error}"
+    ));
 }
 
 /// A claimed run, and the definitions that were known when it was claimed.
@@ -69,6 +77,7 @@ async fn lane(first: Option<Claim>, trace: &Trace) {
         match claim().await {
             Ok(Some(claim)) => claimed = Some(claim),
             Ok(None) => return,
+            Err(error) if matches!(error.kind, DbErrorKind::Decode) => unreadable(&error),
             Err(error) => {
                 log::warn(format!(
                     "could not claim a run (the ticker will try again): {error}"
@@ -108,7 +117,11 @@ async fn advance(claim: Claim, trace: &Trace) {
                 chain::poke("calls", trace);
             }
         }
-        Ok(_) => {}
+        // Cancelled meanwhile, or the turn took longer than its lease, and somebody else has it.
+        Ok(advanced) => log::info(format!(
+            "run {run_id} moved on without this turn: {:?}",
+            advanced.status
+        )),
         // Its lease runs out and the next claim takes it from where the journal stands.
         Err(error) => log::warn(format!("could not advance run {run_id}: {error}")),
     }

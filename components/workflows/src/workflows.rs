@@ -64,6 +64,7 @@ fn reference(ctx: &Ctx) -> Result<WorkflowRef, Problem> {
 pub(crate) async fn post(mut ctx: Ctx) -> Handled {
     let body: Body = ctx.json().await?;
     let definition = body.definition.definition()?;
+    refuse_schedule(&definition)?;
     keep(&ctx, &body.definition, &definition).await
 }
 
@@ -71,6 +72,7 @@ pub(crate) async fn put(mut ctx: Ctx) -> Handled {
     let path = reference(&ctx)?;
     let body: Body = ctx.json().await?;
     let definition = body.definition.definition()?;
+    refuse_schedule(&definition)?;
     let own = &definition.document;
     if (own.namespace.as_str(), own.name.as_str(), own.version.as_str())
         != (path.namespace.as_str(), path.name.as_str(), path.version.as_str())
@@ -88,6 +90,18 @@ pub(crate) async fn put(mut ctx: Ctx) -> Handled {
         .hint("Send it to the path of its own namespace, name and version, or to POST /v1/workflows."));
     }
     keep(&ctx, &body.definition, &definition).await
+}
+
+/// Only what the fleet will do may be kept as if it did it.
+fn refuse_schedule(definition: &Definition) -> Result<(), Problem> {
+    match definition.schedule {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(
+            Code::WorkflowInvalid,
+            "The workflow has a `schedule`, and the fleet starts no run by itself.",
+        )
+        .hint("Leave `schedule` out and start runs from outside, for example by cron: `guildhall workflows run NAME`.")),
+    }
 }
 
 async fn keep(ctx: &Ctx, given: &Given, definition: &Definition) -> Handled {

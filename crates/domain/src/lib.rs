@@ -10,6 +10,7 @@ pub mod egress;
 pub mod event;
 pub mod id;
 pub mod lock;
+pub mod nesting;
 pub mod problem;
 pub mod request;
 pub mod run;

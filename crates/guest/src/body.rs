@@ -1,7 +1,10 @@
 //! Request bodies: read piece by piece up to a limit, and parsed with errors that say where.
 
 use bytes::{Bytes, BytesMut};
-use guildhall_domain::{Code, Problem};
+use guildhall_domain::{
+    Code, Problem,
+    nesting::{MAX_NESTING, too_deep},
+};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
@@ -71,6 +74,13 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             "The request body has a number with more than 300 digits before the point, which cannot be kept exactly.",
         )
         .hint("Write it as a string."));
+    }
+    if too_deep(body) {
+        return Err(Problem::new(
+            Code::InvalidBody,
+            format!("The request body is nested deeper than {MAX_NESTING} levels."),
+        )
+        .hint("Send flatter data, or send the deep part as text."));
     }
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(

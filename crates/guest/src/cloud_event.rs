@@ -1,6 +1,9 @@
 //! What a message from Redis is: a request, a doorbell, or nothing that the hall takes.
 
-use guildhall_domain::event::{DOORBELL_EVENT, REQUEST_EVENT};
+use guildhall_domain::{
+    event::{DOORBELL_EVENT, REQUEST_EVENT},
+    nesting::{MAX_NESTING, too_deep},
+};
 use serde_json::Value;
 
 /// Most bytes of a message.
@@ -22,6 +25,9 @@ pub enum Message {
 pub fn classify(message: &[u8]) -> Message {
     if message.len() > MAX_MESSAGE {
         return Message::Invalid(format!("it is larger than {MAX_MESSAGE} bytes"));
+    }
+    if too_deep(message) {
+        return Message::Invalid(format!("it is nested deeper than {MAX_NESTING} levels"));
     }
     let event: Value = match serde_json::from_slice(message) {
         Ok(event) => event,

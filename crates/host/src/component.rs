@@ -88,6 +88,14 @@ pub(crate) fn load(
             error
         }
     })?;
+    if !wasm.starts_with(b"\0asm") {
+        let what = format!(
+            "{} is not a usable component: it does not begin as WebAssembly does",
+            path.display()
+        );
+        return Err(HostError::new(ErrorKind::Component, &place, what)
+            .hint("build it for wasm32-wasip2, which makes components and not plain modules"));
+    }
     let component = cache.load(&wasm).map_err(|e| {
         HostError::new(
             ErrorKind::Component,

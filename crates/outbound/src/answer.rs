@@ -5,6 +5,7 @@ use crate::{
     wire::{Request, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use guildhall_domain::nesting::too_deep;
 use serde_json::{Map, Value, json};
 
 /// Headers of a request that are not for the record.
@@ -57,7 +58,8 @@ fn raw(body: &[u8], redactor: &Redactor) -> String {
     }
 }
 
-/// The content: JSON as what it says, other text as text, all else in base64.
+/// The content: JSON as what it says, other text as text, all else in base64. JSON that is nested too deeply to be kept
+/// is given as the text that it is.
 pub(crate) fn content(response: &Response) -> Value {
     if response.body.is_empty() {
         return Value::Null;
@@ -66,8 +68,8 @@ pub(crate) fn content(response: &Response) -> Value {
         return BASE64_STANDARD.encode(&response.body).into();
     };
     let parsed = match is_json(&response.media_type()) {
-        true => serde_json::from_str(text).ok(),
-        false => None,
+        true if !too_deep(text.as_bytes()) => serde_json::from_str(text).ok(),
+        _ => None,
     };
     parsed.unwrap_or_else(|| text.into())
 }

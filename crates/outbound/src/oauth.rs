@@ -19,6 +19,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 const MOST_KEPT: usize = 100;
 /// A token this close to its end is not used any more.
 const MARGIN_MS: u64 = 30_000;
+/// Longest that a token is kept, whatever its authority says.
+const LONGEST_MS: u64 = 86_400_000;
 /// Most bytes of a token answer.
 const MAX_ANSWER: usize = 256 * 1024;
 /// How OpenID authorities publish their metadata.
@@ -71,7 +73,8 @@ impl<W: Wire> Caller<'_, W> {
         let (token, lasts_ms) = self.token(credentials).await?;
         self.redactor.hide(&token);
         if let Some(lasts_ms) = lasts_ms.filter(|lasts_ms| *lasts_ms > MARGIN_MS) {
-            let until_ms = began_ms + lasts_ms - MARGIN_MS;
+            // Some say "for ever" by the largest number there is.
+            let until_ms = began_ms + lasts_ms.min(LONGEST_MS) - MARGIN_MS;
             self.kept.tokens.keep(id, &token, until_ms, began_ms);
         }
         request.set_header("authorization", format!("Bearer {token}"));

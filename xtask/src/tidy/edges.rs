@@ -35,7 +35,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("guildhall-flow", &[]),
     ("guildhall-policy", &["guildhall-domain"]),
     ("guildhall-openapi", &["guildhall-domain"]),
-    ("guildhall-outbound", &["guildhall-flow"]),
+    ("guildhall-outbound", &["guildhall-domain", "guildhall-flow"]),
     (
         "guildhall-skills",
         &["guildhall-domain", "guildhall-flow", "guildhall-policy"],

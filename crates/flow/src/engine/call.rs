@@ -373,6 +373,15 @@ impl<'a> Walk<'a> {
                 );
             }
         }
+        let source = event.get("source").and_then(Value::as_str).unwrap_or_default();
+        if ["/guildhall", "/v1"].iter().any(|own| {
+            source
+                .strip_prefix(own)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }) {
+            let detail = format!("The source `{source}` is the hall's own; nobody else speaks for it.");
+            return self.fail(Standard::Configuration, detail);
+        }
         // Whoever reads the event relies on these (CloudEvents 1.0.2, section 3.1).
         for key in ["id", "subject", "datacontenttype", "dataschema", "time"] {
             let well = match event.get(key) {

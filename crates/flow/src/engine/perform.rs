@@ -8,6 +8,9 @@ use super::walk::{Attempted, Walk};
 use crate::dsl::{Case, ForEach, Kind, Task};
 use serde_json::Value;
 
+/// Longest type of a raised error, in characters: it is a URI, and the run keeps it.
+const MAX_TYPE: usize = 2_000;
+
 impl<'a> Walk<'a> {
     pub(super) fn perform(&mut self, task: &'a Task, frame: &Frame) -> Inner {
         let input = || Entry::Start(frame.input.clone());
@@ -60,9 +63,13 @@ impl<'a> Walk<'a> {
             Some(other) => Some(other.to_string()),
         };
         let status = error.get("status").and_then(Value::as_i64);
-        let (Some(kind), Some(status)) = (text("type"), status) else {
-            let detail =
-                format!("The raised error needs a type and a whole number as status; it came to {error}.");
+        let status = status.filter(|status| (0..1_000).contains(status));
+        let kind = text("type").filter(|kind| (1..=MAX_TYPE).contains(&kind.chars().count()));
+        let (Some(kind), Some(status)) = (kind, status) else {
+            let detail = format!(
+                "The raised error needs a type of 1 to {MAX_TYPE} characters and a status below 1000; it came to {}.",
+                shown(&error)
+            );
             return self.fail(Standard::Expression, detail);
         };
         Err(Problem {

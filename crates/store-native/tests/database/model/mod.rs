@@ -140,7 +140,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     ("request_renew", "and v_request.lease_expires_at > v_now", ""),
     ("run_advance", "or v_run.lease_expires_at <= v_now", ""),
-    ("event_deliver", "select distinct s.run_id", "select s.run_id"),
     (
         "lock_cycle",
         "and n.run_fences @> jsonb_build_array(jsonb_build_object('lock', b.by_resource))",
