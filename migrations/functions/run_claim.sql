@@ -33,12 +33,19 @@ comment on function guildhall.run_due(timestamptz) is
 create or replace function guildhall.run_inbox_end(p_run_id uuid) returns bigint
 language plpgsql stable set search_path = '' as $$
 begin
-    return coalesce(
-        (select i.id from guildhall.run_inbox i where i.run_id = p_run_id order by i.id offset 999 limit 1), 9223372036854775807);
+    return coalesce((
+        select max(x.id) from (
+            select i.id, row_number() over w as place, sum(octet_length(i.input::text)) over w as bytes
+            from (
+                select n.id, n.input from guildhall.run_inbox n where n.run_id = p_run_id order by n.id limit 1000
+            ) i
+            window w as (order by i.id)
+        ) x
+        where x.place = 1 or x.bytes <= 8388608), 0);
 end;
 $$;
 comment on function guildhall.run_inbox_end(uuid) is
-    'Internal. Up to where one claim empties an inbox: a thousand things at a time.';
+    'Internal. Up to where one claim empties an inbox: a thousand things or 8 MiB at a time, and at least one.';
 
 create or replace function guildhall.run_claim(p_worker text, p_lease_s bigint, p_known jsonb)
 returns table (

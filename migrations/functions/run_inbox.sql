@@ -96,9 +96,11 @@ declare
     v_count integer;
 begin
     insert into guildhall.run_inbox (run_id, at, input)
-    select distinct s.run_id, p_now, jsonb_build_object('event', 'delivered', 'cloud_event', p_event)
-    from guildhall.run_subscriptions s
-    where (s.type = left(p_event ->> 'type', 500) or s.type is null) and p_event @> s.attributes;
+    select x.run_id, p_now, jsonb_build_object('event', 'delivered', 'cloud_event', p_event)
+    from (
+        select distinct s.run_id from guildhall.run_subscriptions s
+        where (s.type = left(p_event ->> 'type', 500) or s.type is null) and p_event @> s.attributes
+    ) x;
     get diagnostics v_count = row_count;
     return v_count;
 end;

@@ -41,12 +41,17 @@ language plpgsql volatile set search_path = '' as $$
 declare
     v_actions text[] := array(select distinct e.value ->> 'action' from jsonb_array_elements(p_commands) e);
 begin
-    if v_actions && array['cancel', 'complete', 'fault', 'cancelled'] then
-        -- Before any approval: whoever uses one has its request first.
+    -- Before any approval: whoever uses one has its request first.
+    if v_actions && array['complete', 'fault', 'cancelled'] then
         perform from guildhall.requests r
-        where r.run_id = p_run_id and r.finished_at is null and (
-            v_actions && array['complete', 'fault', 'cancelled']
-            or r.seq in (select (e.value ->> 'target')::bigint from jsonb_array_elements(p_commands) e))
+        where r.run_id = p_run_id and r.finished_at is null
+        order by r.id for no key update;
+    elsif 'cancel' = any (v_actions) then
+        -- By number, so that a run's many requests that are over are not read each time.
+        perform from guildhall.requests r
+        where r.run_id = p_run_id and r.finished_at is null and r.seq = any (array(
+            select (e.value ->> 'target')::bigint from jsonb_array_elements(p_commands) e
+            where e.value ->> 'action' = 'cancel'))
         order by r.id for no key update;
     end if;
     if v_actions && array['acquire', 'release', 'cancel', 'complete', 'fault', 'cancelled'] then

@@ -73,7 +73,9 @@ begin
                 and (y.lease_expires_at is null or y.lease_expires_at <= v_now)),
         exists (select from guildhall.agent_liveness l where l.probe_at <= v_now),
         exists (select from guildhall.callbacks c where c.state = 'pending' and c.next_wake_at <= v_now),
-        exists (select from guildhall.run_calls c where c.next_wake_at <= v_now);
+        exists (
+            select from guildhall.run_calls c
+            where c.next_wake_at <= v_now and (c.lease_expires_at is null or c.lease_expires_at <= v_now));
 end;
 $$;
 comment on function guildhall.ticker_tick(text, bigint) is

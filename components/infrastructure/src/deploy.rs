@@ -154,12 +154,16 @@ impl Work<'_> {
         if !self.environment.has_service {
             return Ok(true);
         }
-        let health = tool(
-            self.call,
-            "service_health",
-            json!({"environment": self.environment.name}),
-        )
-        .await?;
+        let named = json!({"environment": self.environment.name});
+        let mut health = tool(self.call, "service_health", named.clone()).await?;
+        if step == Step::CheckHealth && self.done.deployment["replayed"] == true && health["pid"].is_null() {
+            // An earlier attempt started the service, and what ended that attempt may have ended the service with it.
+            // That says nothing of the change, so it is started once more before it is judged.
+            let effect = format!("restart/{}", self.call.request().attempt);
+            let arguments = self.guarded(&effect, named.clone());
+            tool(self.call, "service_restart", arguments).await?;
+            health = tool(self.call, "service_health", named).await?;
+        }
         let (wanted, rolled_back) = match step {
             Step::VerifyRollback => (&self.done.previous_revision, true),
             _ => (&self.done.revision, false),
