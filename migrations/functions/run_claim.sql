@@ -34,14 +34,14 @@ create or replace function guildhall.run_inbox_end(p_run_id uuid) returns bigint
 language plpgsql stable set search_path = '' as $$
 begin
     return coalesce((
-        select max(x.id) from (
+        select min(x.id) - 1 from (
             select i.id, row_number() over w as place, sum(octet_length(i.input::text)) over w as bytes
             from (
-                select n.id, n.input from guildhall.run_inbox n where n.run_id = p_run_id order by n.id limit 1000
+                select n.id, n.input from guildhall.run_inbox n where n.run_id = p_run_id order by n.id limit 1001
             ) i
             window w as (order by i.id)
         ) x
-        where x.place = 1 or x.bytes <= 8388608), 0);
+        where x.place > 1000 or (x.place > 1 and x.bytes > 8388608)), 9223372036854775807);
 end;
 $$;
 comment on function guildhall.run_inbox_end(uuid) is

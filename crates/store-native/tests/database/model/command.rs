@@ -299,6 +299,15 @@ pub fn command() -> impl Strategy<Value = Command> {
 
 /// Two holders wait for each other's lock; the one that waited already is less urgent, gives way, and is told.
 pub fn a_waiter_gives_way() -> Vec<Command> {
+    in_a_circle(0, 3)
+}
+
+/// The same, but the one that closes the circle is the less urgent.
+pub fn a_newcomer_gives_way() -> Vec<Command> {
+    in_a_circle(3, 0)
+}
+
+fn in_a_circle(first_priority: i64, second_priority: i64) -> Vec<Command> {
     let acquire = |name, holder, priority, wait_s| {
         Command::Lock(LockCommand::Acquire {
             wants: vec![(name, true)],
@@ -314,8 +323,8 @@ pub fn a_waiter_gives_way() -> Vec<Command> {
     vec![
         acquire("job:a", "h1", 1, 0),
         acquire("job:b", "h2", 1, 0),
-        acquire("job:b", "h1", 0, 20),
-        acquire("job:a", "h2", 3, 20),
+        acquire("job:b", "h1", first_priority, 20),
+        acquire("job:a", "h2", second_priority, 20),
         Command::Lock(LockCommand::Status { index: 0 }),
     ]
 }
