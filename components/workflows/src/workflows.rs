@@ -100,7 +100,7 @@ fn refuse_schedule(definition: &Definition) -> Result<(), Problem> {
             Code::WorkflowInvalid,
             "The workflow has a `schedule`, and the fleet starts no run by itself.",
         )
-        .hint("Leave `schedule` out and start runs from outside, for example by cron: `guildhall workflows run NAME`.")),
+        .hint("Leave `schedule` out and start runs from outside, for example by cron: `guildhall workflows run NAMESPACE/NAME`.")),
     }
 }
 
